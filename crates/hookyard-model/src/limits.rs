@@ -1,0 +1,121 @@
+//! Every bound of the system: its unit, and why it is what it is.
+//!
+//! A bound that is not here does not exist; a test at each edge stands beside the code that keeps it.
+
+use std::time::Duration;
+
+/// Bytes of an inbound request's body: what GitHub's largest useful events need, and what Kai allowed.
+pub const INBOUND_BODY_BYTES: usize = 1024 * 1024;
+/// Bytes of an API request's body: Svix's limit.
+pub const API_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// Levels of nesting in a JSON payload: what serde's readers and every common receiver can take.
+pub const JSON_DEPTH: usize = 128;
+/// Bytes of all headers of a request that a door reads; hyper's buffer for them.
+pub const REQUEST_HEADER_BYTES: usize = 64 * 1024;
+/// Bytes of a uid, event type or event id: Svix's limit.
+pub const NAME_BYTES: usize = 256;
+/// Bytes of a channel or tag: Svix's limit.
+pub const CHANNEL_BYTES: usize = 128;
+/// Channels of one message: Svix's limit.
+pub const MESSAGE_CHANNELS: usize = 5;
+/// Channels of one endpoint: Svix's limit.
+pub const ENDPOINT_CHANNELS: usize = 10;
+/// Tags of one message.
+pub const MESSAGE_TAGS: usize = 8;
+/// Bytes of an idempotency key: a UUID with any prefix fits many times.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
+/// How long an idempotency key is remembered: Svix's 12 hours.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(12);
+/// Messages in one `msg/batch` request; one transaction must stay short.
+pub const BATCH_MESSAGES: usize = 1_000;
+/// Event type patterns of one endpoint.
+pub const EVENT_PATTERNS: usize = 1_000;
+/// Headers of one endpoint.
+pub const ENDPOINT_HEADERS: usize = 64;
+/// Bytes of one configured header value: Svix's limit.
+pub const HEADER_VALUE_BYTES: usize = 4_096;
+/// Bytes of a URL: what common servers accept in a request line.
+pub const URL_BYTES: usize = 8_000;
+/// Bytes of an application's or endpoint's metadata, names and values together: Svix's limit.
+pub const METADATA_BYTES: usize = 4_096;
+/// Endpoints of one application: fan-out examines each for every message.
+pub const ENDPOINTS_PER_APPLICATION: usize = 10_000;
+/// Bytes of a configuration file.
+pub const CONFIG_FILE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of a response body that are read; the rest closes the connection.
+pub const RESPONSE_BYTES_READ: usize = 64 * 1024;
+/// Bytes of a response body that are kept in the log.
+pub const RESPONSE_BYTES_KEPT: usize = 16 * 1024;
+/// Bytes of response headers that are kept in the log.
+pub const RESPONSE_HEADER_BYTES: usize = 8 * 1024;
+/// How long the body is read once 2xx headers are in: the status has decided.
+pub const BODY_AFTER_SUCCESS: Duration = Duration::from_secs(1);
+/// Redirects followed: none, because they lose bodies and leak signatures.
+pub const REDIRECTS: usize = 0;
+
+/// Attempts after the first that a policy may have.
+pub const RETRIES: usize = 100;
+/// The longest delay of a policy.
+pub const RETRY_DELAY: Duration = Duration::from_hours(7 * 24);
+/// How far `Retry-After` may push an attempt.
+pub const RETRY_AFTER: Duration = Duration::from_hours(24);
+/// Attempts in a row that a dialect may ask for at once with another variant.
+pub const VARIANTS: u8 = 3;
+/// The shortest and the longest time limit of an attempt.
+pub const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(5);
+/// The default time limit of an attempt.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How far in the future `deliverAt` may be.
+pub const DELIVER_AT: Duration = Duration::from_hours(90 * 24);
+
+/// Attempts in flight in all lanes together. Each holds a socket; the usual limit of open files is 1024.
+pub const SLOTS: usize = 512;
+/// Attempts in flight in one lane, by default.
+pub const LANE_CONCURRENCY: u16 = 16;
+/// Attempts in flight in one lane, at most.
+pub const LANE_CONCURRENCY_MAX: u16 = 256;
+/// Deliveries in memory for one lane, queued and in flight.
+pub const LANE_ROOM: usize = 512;
+/// Bytes of payloads in memory for all lanes.
+pub const LANE_BYTES: usize = 64 * 1024 * 1024;
+/// An attempt in flight for longer makes its lane a slow one.
+pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// Slow lanes together hold at most one slot in this many.
+pub const SLOW_SHARE: usize = 2;
+/// How long a kept-alive connection may be idle: receivers commonly close theirs after five seconds.
+pub const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// How long a node may be without a confirmed heartbeat before it drops what it holds.
+pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a stop waits for what is in flight.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
+/// How long a disabled endpoint's deliveries are held beyond the end of their schedule.
+pub const HELD: Duration = Duration::from_hours(7 * 24);
+/// How long nothing but failure is endured before an endpoint is disabled, by default.
+pub const DISABLE_AFTER: Duration = Duration::from_hours(120);
+/// How long messages are kept, by default.
+pub const RETENTION: Duration = Duration::from_hours(90 * 24);
+
+/// Deeds that the embedded store commits in one transaction, at most; bounds the time a caller waits for the others.
+pub const GROUP_COMMIT: usize = 1_024;
+/// Rows that one claim takes, at most.
+pub const CLAIM_ROWS: usize = 1_024;
+/// Rows that one step of pruning, cancelling or rescuing touches, at most; other deeds run between the steps.
+pub const SWEEP_ROWS: usize = 1_000;
+/// Items of a page.
+pub const PAGE: usize = 250;
+/// Items of a page when the caller does not say.
+pub const PAGE_DEFAULT: usize = 50;
+/// Rows that one search page examines, at most.
+pub const PAGE_EXAMINED: usize = 20_000;
+/// How far into the future a list may reach: the clocks of callers differ.
+pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
+/// Refusals kept for one source.
+pub const REFUSALS_KEPT: usize = 10_000;
+/// Pending deliveries, after which the doors answer 503.
+pub const PENDING: u64 = 10_000_000;
+/// One part in this many of the disk must be free, else the doors answer 503.
+pub const FREE_DISK_SHARE: u64 = 20;
+/// What a door asks a caller to wait when it answers 503.
+pub const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(5);

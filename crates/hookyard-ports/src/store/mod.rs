@@ -1,0 +1,175 @@
+//! The store: what is on disk, and the deeds that change it.
+//!
+//! A deed is one transaction. When it returns `Ok`, what its doc says is true and stays true after a crash at any
+//! instruction; when it returns an error, nothing of it happened. Deeds are called from many tasks at once; a store may
+//! commit several in one transaction as long as each still happens whole or not at all.
+//!
+//! "Not found" is `Ok(None)`. A store decides nothing that `hookyard-core` decides: it writes the next state that it is
+//! told, and checks only that the one who tells it still holds the lease.
+
+mod deed;
+mod error;
+mod read;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hookyard_model::{
+    Application, ApplicationId, Attempt, AttemptId, Delivery, DeliveryKey, Endpoint, EndpointId, Incarnation,
+    MessageId, OrganisationId, RawId, Revision, Timestamp,
+};
+
+pub use deed::{
+    Accept, Acceptance, Accepted, Claim, ClaimedDelivery, Claims, Dedupe, DedupeKind, EndpointChange, FirstState,
+    Import, ImportApplication, ImportEndpoint, ImportError, ImportReport, NewDelivery, Next, Resend, Resent, Room,
+    Settled, Settlement, StatusChange, Swept,
+};
+pub use error::{Result, StoreError};
+pub use read::{
+    ApplicationRef, ApplicationView, AttemptQuery, Changes, Due, MessageQuery, MessageRef, Order, Overview, Page,
+    PageRequest, PageStart, RollupRow, StoredMessage,
+};
+
+/// Keeps everything. `Arc<dyn Store>` is what the doors and the engine hold.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Which life of this node the store was opened for; leases taken through this handle belong to it.
+    fn incarnation(&self) -> Incarnation;
+
+    /// The highest id the store remembers, which every new id must be above.
+    async fn highest_id(&self) -> Result<RawId>;
+
+    // ---- accepting -------------------------------------------------------------------------------------------------
+
+    /// Accepts messages: all of them with every delivery they owe, or none.
+    ///
+    /// Afterwards each is on disk (fsync) with its deliveries, `seq` given in order; a first state `Leased` is held by
+    /// this incarnation. A message whose dedupe key is taken adds nothing: the answer names the message that has it.
+    /// When an application's revision is not the one that a fan-out saw, nothing is accepted and the answer is `Stale`.
+    async fn accept(&self, messages: Vec<Accept>) -> Result<Accepted>;
+
+    /// Makes a delivery due again by hand. See [`Resent`] for what is true afterwards.
+    async fn resend(&self, resend: Resend) -> Result<Resent>;
+
+    /// Cancels a delivery that is pending, by hand. `false`: it was not pending, nothing changed.
+    async fn cancel(&self, key: DeliveryKey, now: Timestamp) -> Result<bool>;
+
+    // ---- delivering ------------------------------------------------------------------------------------------------
+
+    /// Leases due deliveries of the endpoints that have room, the longest due first, at most `room` of each.
+    ///
+    /// Afterwards this incarnation holds what is returned. Never returns a delivery of an endpoint that was not asked
+    /// for, is not enabled, or has had its room; nor one whose order key has an earlier delivery pending or leased. A
+    /// message whose payload was expunged is not returned; its delivery becomes cancelled.
+    async fn claim(&self, claim: Claim) -> Result<Claims>;
+
+    /// Records finished attempts and moves their deliveries on.
+    ///
+    /// Afterwards every attempt is in the log and in the rollup of its minute, whatever else happened. The delivery has
+    /// its next state if this incarnation still held it ([`Settled::Moved`]); otherwise only the log grew
+    /// ([`Settled::LeaseLost`]). Endpoint changes and operational messages are in the same transaction. An operational
+    /// message whose application moved on meanwhile is fanned out by nobody and is dropped with the answer
+    /// [`Settled::Moved`] for its settlement: the attempt and the state must not wait for it.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>>;
+
+    /// Gives leases back without a trace: each is pending again, due when it was due. Leases that are no longer held are
+    /// left alone.
+    async fn release(&self, keys: Vec<DeliveryKey>) -> Result<()>;
+
+    /// Frees leases whose holder is dead, at most as many as there are ids, and logs each as interrupted.
+    ///
+    /// Dead is: for a store with one process, every incarnation but this one; for a shared store, one whose heartbeat is
+    /// older than its limit. Afterwards each freed delivery is pending, due at `now`, nothing taken from its schedule.
+    /// Returns how many were freed; fewer than ids means that none is left.
+    async fn rescue(&self, now: Timestamp, attempt_ids: Vec<AttemptId>) -> Result<usize>;
+
+    /// Confirms that this incarnation lives. A store with one process has its lock for that and does nothing.
+    async fn heartbeat(&self, now: Timestamp) -> Result<()>;
+
+    /// The enabled endpoints that have something pending, by id after `after`, at most `limit`, each with its earliest
+    /// due time, future ones included. Its cost grows with the endpoints, never with what is pending.
+    async fn due(&self, after: Option<EndpointId>, limit: usize) -> Result<Vec<Due>>;
+
+    /// Which endpoints changed after `cursor` (settings or status), waiting until there is one. Start with `None` to
+    /// learn the present cursor at once.
+    async fn changes_since(&self, cursor: Option<u64>) -> Result<Changes>;
+
+    // ---- configuring -----------------------------------------------------------------------------------------------
+
+    /// Makes the rows of one file kind what the file says, in one transaction.
+    ///
+    /// Afterwards each declared application and endpoint exists with the declared settings (new revision only where
+    /// something differs); rows that this kind declared before and that are missing now are archived. Runtime state
+    /// (disabled by failure, failing since) of rows that stay is untouched.
+    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>>;
+
+    /// Enables or disables an endpoint. Afterwards the application has a new revision. `None`: no such endpoint, or it
+    /// is archived.
+    async fn change_status(
+        &self,
+        endpoint: EndpointId,
+        change: StatusChange,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Endpoint>>>;
+
+    // ---- ageing ----------------------------------------------------------------------------------------------------
+
+    /// Cancels what is pending for endpoints that are archived, and for those disabled for too long, at most `limit`
+    /// rows. Held too long is: now is later than the delivery's due time and the endpoint's disabling, whichever is
+    /// later, plus `limits::HELD`.
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<Swept>;
+
+    /// Removes messages whose retention is over and that have nothing pending or leased, with their deliveries, attempts
+    /// and dedupe keys; also dedupe keys that ran out, and rollups older than the retention. At most `limit` messages.
+    async fn prune(&self, now: Timestamp, limit: usize) -> Result<Swept>;
+
+    /// Removes a message's payload and keeps the rest. `false`: no such message.
+    async fn expunge(&self, application: ApplicationId, message: MessageId) -> Result<bool>;
+
+    // ---- reading ---------------------------------------------------------------------------------------------------
+
+    /// An application that is not archived with its endpoints that are not archived, as of one moment.
+    async fn application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Arc<ApplicationView>>>;
+
+    /// The applications of an organisation that are not archived, by id ascending, after `after`.
+    async fn applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>>;
+
+    /// An endpoint in its present form, archived ones included.
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<Endpoint>>>;
+
+    /// The endpoints that a fan-out at `revision` saw, disabled ones included, by id.
+    async fn endpoints_at(&self, application: ApplicationId, revision: Revision) -> Result<Vec<Arc<Endpoint>>>;
+
+    /// One message with its payload.
+    async fn message(&self, application: ApplicationId, reference: &MessageRef) -> Result<Option<StoredMessage>>;
+
+    /// An application's messages, the newest first, payloads included.
+    async fn messages(&self, query: MessageQuery) -> Result<Page<StoredMessage>>;
+
+    /// A message's deliveries, by endpoint id.
+    async fn deliveries(&self, application: ApplicationId, message: MessageId) -> Result<Vec<Delivery>>;
+
+    /// Attempts of a message, of an endpoint or of both, the newest first.
+    async fn attempts(&self, query: AttemptQuery) -> Result<Page<Attempt>>;
+
+    /// One attempt.
+    async fn attempt(&self, application: ApplicationId, id: AttemptId) -> Result<Option<Attempt>>;
+
+    /// An endpoint's rollups whose minute is in `since..until`, in order.
+    async fn rollups(&self, endpoint: EndpointId, since: Timestamp, until: Timestamp) -> Result<Vec<RollupRow>>;
+
+    /// Counts for the operator, cheap enough to ask every few seconds.
+    async fn overview(&self, now: Timestamp) -> Result<Overview>;
+
+    /// Finishes what is queued and closes. Deeds after this are `Unavailable`.
+    async fn close(&self);
+}
