@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_model::{
-    Endpoint, EventTime, EventType, Message, Method, OnGone, RetryPolicy, Secret, SigningKeys, Timestamp,
+    Endpoint, EventTime, EventType, Judgement, Message, Method, OnGone, RetryPolicy, Secret, SigningKeys, Timestamp,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -136,30 +136,6 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
     /// When it came.
     pub now: Timestamp,
-}
-
-/// What an answer means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
-    /// The receiver took it.
-    Delivered,
-    /// Not taken; try again by the schedule, not before `not_before` when it is given.
-    Retry {
-        /// What the receiver asked for, unbounded; the engine caps it.
-        not_before: Option<Timestamp>,
-    },
-    /// The receiver says that it is gone; what that does is the endpoint's `on_gone`.
-    Gone,
-    /// It will never be taken.
-    Permanent {
-        /// Why, for people.
-        why: String,
-    },
-    /// Try again at once in another variant, uncharged.
-    Again {
-        /// Which.
-        variant: u8,
-    },
 }
 
 /// The judgement of every dialect that has none of its own.

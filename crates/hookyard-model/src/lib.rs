@@ -15,6 +15,7 @@ mod id;
 pub mod limits;
 mod message;
 mod name;
+mod next;
 mod operational;
 mod rate;
 mod retry;
@@ -36,6 +37,7 @@ pub use id::{
 };
 pub use message::{Message, Origin, Payload, Seq};
 pub use name::{Channel, DialectName, EventId, EventPattern, EventType, NameError, Tag, Uid};
+pub use next::{EndpointChange, Judgement, Next};
 pub use operational::OperationalEvent;
 pub use rate::{ParseRateError, Rate};
 pub use retry::{RetryPolicy, RetryPolicyError};

@@ -187,64 +187,6 @@ pub struct Settlement {
     pub operational: Vec<Accept>,
 }
 
-/// What a delivery becomes when an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Delivered.
-    Delivered,
-    /// Pending until `due`.
-    Retry {
-        /// Not before this.
-        due: Timestamp,
-        /// Attempts that took from the schedule, this one included if it did.
-        charged: u16,
-        /// The variant of the next attempt.
-        variant: u8,
-    },
-    /// Still leased: the same holder tries again at once.
-    Again {
-        /// Attempts that took from the schedule.
-        charged: u16,
-        /// The variant of the next attempt.
-        variant: u8,
-    },
-    /// Given up.
-    Failed {
-        /// Why.
-        reason: FailReason,
-        /// Attempts that took from the schedule.
-        charged: u16,
-    },
-    /// Called off.
-    Cancelled {
-        /// Why.
-        reason: CancelReason,
-        /// Attempts that took from the schedule.
-        charged: u16,
-    },
-    /// It was delivered before; the extra attempt is over and it stays delivered.
-    StaysDelivered,
-}
-
-/// What an endpoint becomes when an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndpointChange {
-    /// It has failed since then; an earlier time that is already noted stays.
-    Failing {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// It succeeded; nothing but failure is over.
-    Recovered,
-    /// It is disabled, if it is enabled. The application has a new revision.
-    Disabled {
-        /// When.
-        since: Timestamp,
-        /// Why.
-        reason: DisableReason,
-    },
-}
-
 /// What came of one settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
