@@ -51,8 +51,14 @@ pub trait Outbound: Send + Sync {
     fn encode(&self, message: &Message, endpoint: &Endpoint, variant: u8) -> Result<Encoded, EncodeError>;
 
     /// Adds signature and timestamp headers for an attempt at `now`; nothing but headers may depend on the time.
-    fn sign(&self, encoded: &Encoded, message: &Message, keys: &SigningKeys, now: Timestamp, headers: &mut HeaderMap)
-    -> Result<(), EncodeError>;
+    fn sign(
+        &self,
+        encoded: &Encoded,
+        message: &Message,
+        keys: &SigningKeys,
+        now: Timestamp,
+        headers: &mut HeaderMap,
+    ) -> Result<(), EncodeError>;
 
     /// What an answer means. The default: 2xx is delivered, everything else is tried again, `Retry-After` may delay.
     fn judge(&self, answer: &Answer<'_>) -> Judgement {
