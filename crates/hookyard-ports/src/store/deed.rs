@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hookyard_model::{
-    ApplicationId, Attempt, CancelReason, Delivery, DeliveryKey, DisableReason, EndpointId, EndpointSettings,
-    FailReason, FileKind, Message, MessageId, OrderKey, OrganisationId, Rate, Revision, Seq, Timestamp, Uid,
+    ApplicationId, Attempt, Delivery, DeliveryKey, DisableReason, EndpointChange, EndpointId, EndpointSettings,
+    FileKind, Message, MessageId, Next, OrderKey, OrganisationId, Rate, Revision, Seq, Timestamp, Uid,
 };
 
 /// A message to accept, with what it owes.

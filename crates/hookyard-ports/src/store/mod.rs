@@ -20,9 +20,9 @@ use hookyard_model::{
 };
 
 pub use deed::{
-    Accept, Acceptance, Accepted, Claim, ClaimedDelivery, Claims, Dedupe, DedupeKind, EndpointChange, FirstState,
-    Import, ImportApplication, ImportEndpoint, ImportError, ImportReport, NewDelivery, Next, Resend, Resent, Room,
-    Settled, Settlement, StatusChange, Swept,
+    Accept, Acceptance, Accepted, Claim, ClaimedDelivery, Claims, Dedupe, DedupeKind, FirstState, Import,
+    ImportApplication, ImportEndpoint, ImportError, ImportReport, NewDelivery, Resend, Resent, Room, Settled,
+    Settlement, StatusChange, Swept,
 };
 pub use error::{Result, StoreError};
 pub use read::{
