@@ -226,15 +226,15 @@ impl Minter {
         Self { tick: last.tick(), random }
     }
 
-    /// The next id. `random` is used when `now` opens a new tick, and ignored inside one.
-    pub fn mint(&mut self, now: Timestamp, random: [u8; 15]) -> RawId {
+    /// The next id. `random` is asked when `now` opens a new tick, and not inside one.
+    pub fn mint(&mut self, now: Timestamp, random: impl FnOnce() -> [u8; 15]) -> RawId {
         let tick = tick_of(now);
         if tick > self.tick {
             self.tick = tick;
-            self.random = random;
+            self.random = random();
         } else if !count_up(&mut self.random) {
             self.tick += 1;
-            self.random = random;
+            self.random = random();
         }
         RawId::from_parts(self.tick, self.random)
     }
@@ -298,7 +298,7 @@ mod tests {
             let mut minter = Minter::after(RawId::MIN);
             let mut last = RawId::MIN;
             for (offset, random) in steps {
-                let id = minter.mint(at_millis(1_700_000_000_000 + offset), random);
+                let id = minter.mint(at_millis(1_700_000_000_000 + offset), || random);
                 prop_assert!(id > last);
                 last = id;
             }
@@ -308,23 +308,23 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_an_hour_does_not_move_ids_back() {
         let mut minter = Minter::after(RawId::MIN);
-        let before = minter.mint(at_millis(1_700_003_600_000), [7; 15]);
-        let after = minter.mint(at_millis(1_700_000_000_000), [0; 15]);
+        let before = minter.mint(at_millis(1_700_003_600_000), || [7; 15]);
+        let after = minter.mint(at_millis(1_700_000_000_000), || [0; 15]);
         assert!(after > before);
-        let resumed = Minter::after(after).mint(at_millis(1_700_000_000_000), [0; 15]);
+        let resumed = Minter::after(after).mint(at_millis(1_700_000_000_000), || [0; 15]);
         assert!(resumed > after);
     }
 
     #[test]
     fn a_full_tick_opens_the_next_one() {
         let mut minter = Minter::after(RawId::from_parts(5, [0xff; 15]));
-        assert_eq!(minter.mint(Timestamp::from_micros(0), [3; 15]), RawId::from_parts(6, [3; 15]));
+        assert_eq!(minter.mint(Timestamp::from_micros(0), || [3; 15]), RawId::from_parts(6, [3; 15]));
     }
 
     #[test]
     fn the_time_of_an_id_is_floored_to_four_milliseconds() {
         let mut minter = Minter::after(RawId::MIN);
-        let id = minter.mint(at_millis(1_700_000_000_123), [0; 15]);
+        let id = minter.mint(at_millis(1_700_000_000_123), || [0; 15]);
         assert_eq!(id.timestamp(), at_millis(1_700_000_000_120));
         assert_eq!(RawId::first_of(at_millis(1_700_000_000_123)), id);
     }

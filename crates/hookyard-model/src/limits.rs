@@ -69,8 +69,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How far in the future `deliverAt` may be.
 pub const DELIVER_AT: Duration = Duration::from_hours(90 * 24);
 
-/// Attempts in flight in all lanes together. Each holds a socket; the usual limit of open files is 1024.
-pub const SLOTS: usize = 512;
+/// Attempts in flight in all lanes together. Each holds a socket, so a lower limit of open files lowers it.
+pub const SLOTS: usize = 1_024;
 /// Attempts in flight in one lane, by default.
 pub const LANE_CONCURRENCY: u16 = 16;
 /// Attempts in flight in one lane, at most.
@@ -83,6 +83,15 @@ pub const LANE_BYTES: usize = 64 * 1024 * 1024;
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Slow lanes together hold at most one slot in this many.
 pub const SLOW_SHARE: usize = 2;
+/// Attempts in flight in all lanes together, those beyond the share of slow lanes included: when many lanes turn slow at
+/// once, what they have in flight stays, and the others still get the other half.
+pub const SLOTS_HARD: usize = 4 * SLOTS;
+/// How long a lane without work is remembered.
+pub const LANE_IDLE: Duration = Duration::from_mins(1);
+/// How often the due index is asked what timers and notifications may have missed.
+pub const DUE_SWEEP: Duration = Duration::from_secs(5);
+/// Lanes that one claim serves, at most.
+pub const CLAIM_LANES: usize = 256;
 /// How long a kept-alive connection may be idle: receivers commonly close theirs after five seconds.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 

@@ -29,11 +29,13 @@ impl Ids {
     }
 
     fn mint_at(&self, now: Timestamp) -> RawId {
-        let mut random = [0; 15];
-        self.rng.fill(&mut random);
-        // The top bit stays clear, so that counting up inside a tick never wraps in practice.
-        random[0] &= 0x7f;
-        self.minter.lock().mint(now, random)
+        self.minter.lock().mint(now, || {
+            let mut random = [0; 15];
+            self.rng.fill(&mut random);
+            // The top bit stays clear, so that counting up inside a tick never wraps in practice.
+            random[0] &= 0x7f;
+            random
+        })
     }
 
     /// A message's id; `now` is the accept time that the message carries.
