@@ -33,7 +33,7 @@ pub struct NewDelivery {
 /// How a delivery begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstState {
-    /// Held by this incarnation at once: room in its lane is reserved.
+    /// Held by this incarnation at once, due when it was accepted: room in its lane is reserved.
     Leased,
     /// Waits to be claimed.
     Pending {
@@ -105,17 +105,17 @@ pub struct Resend {
     pub key: DeliveryKey,
     /// When.
     pub now: Timestamp,
-    /// A repeat under the same key resends nothing.
+    /// A repeat under the same key resends nothing. Looked at before anything else; kept only when something changed.
     pub idempotency: Option<Dedupe>,
 }
 
 /// What came of a resend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resent {
-    /// It is pending, due now, with a fresh schedule (round + 1, nothing charged); a new delivery begins at round 0. Its
-    /// next attempt's trigger is by hand.
+    /// It is pending, due now, with a fresh schedule (round + 1, nothing charged, variant 0); a new delivery begins at
+    /// round 0 and without an order key. Its next attempt's trigger is by hand.
     Queued,
-    /// It was delivered and stays so; one extra attempt is due now.
+    /// It was delivered and stays so; one extra attempt is due now, by hand. One that waits already is that attempt.
     ExtraAttempt,
     /// It was pending; it is due now, its schedule as it was, its next attempt's trigger by hand.
     DueNow,
@@ -147,7 +147,8 @@ pub struct Room {
     pub endpoint: EndpointId,
     /// How many deliveries.
     pub count: usize,
-    /// How many bytes of payload; at least one delivery is returned even if it is larger.
+    /// How many bytes of payload; at least one delivery is returned even if it is larger. The first that does not fit ends
+    /// the endpoint's share, so that a large one is not overtaken for ever.
     pub bytes: usize,
 }
 
@@ -156,8 +157,8 @@ pub struct Room {
 pub struct Claims {
     /// The leased deliveries with their messages.
     pub deliveries: Vec<ClaimedDelivery>,
-    /// For each endpoint asked for: the earliest due time of what is still pending; `None` when nothing is, or when the
-    /// endpoint is not enabled.
+    /// For each endpoint asked for: the earliest due time of what is still pending, behind an order key or not; `None`
+    /// when nothing is, or when the endpoint is not enabled.
     pub next: Vec<(EndpointId, Option<Timestamp>)>,
 }
 
@@ -181,7 +182,7 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// What the delivery becomes.
     pub next: Next,
-    /// What its endpoint becomes, when that changes.
+    /// What its endpoint becomes, when that changes; an archived one stays as it is.
     pub endpoint: Option<EndpointChange>,
     /// What is announced about it; fanned out already, each `FirstState` pending.
     pub operational: Vec<Accept>,
@@ -257,7 +258,8 @@ pub struct ImportEndpoint {
     pub uid: Uid,
     /// What is declared.
     pub settings: Arc<EndpointSettings>,
-    /// Whether the file switches it off; such an endpoint is disabled by hand, and enabled when the file lets it.
+    /// Whether the file switches it off. Then an enabled one becomes disabled by hand; without it, one that is disabled
+    /// by hand becomes enabled, its failure counted from scratch.
     pub disabled: bool,
 }
 

@@ -148,7 +148,7 @@ pub struct Page<T> {
 pub struct RollupRow {
     /// The minute's beginning.
     pub minute: Timestamp,
-    /// Attempts by outcome, by the outcome's name.
+    /// Attempts by outcome, by the outcome's name in alphabetical order; none that is zero.
     pub outcomes: Vec<(String, u64)>,
     /// Attempts by total time: counts for each bucket of [`RollupRow::BUCKETS`], then those above the last.
     pub latency: Vec<u64>,
@@ -175,9 +175,9 @@ impl RollupRow {
 /// Counts for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overview {
-    /// Deliveries that are pending or leased, by state.
+    /// Deliveries that are pending or leased, by state; one that is delivered and has an extra attempt is neither.
     pub open: Vec<(StateKind, u64)>,
-    /// The earliest due time of what is pending for an enabled endpoint.
+    /// The earliest due time of what is pending for an enabled endpoint, extra attempts included.
     pub oldest_due: Option<Timestamp>,
     /// Bytes on disk.
     pub bytes: u64,
