@@ -12,6 +12,8 @@ mod ids;
 mod metrics;
 mod rng;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod transport;
 
 pub use clock::{Clock, SystemClock};

@@ -80,7 +80,7 @@ pub trait Store: Send + Sync + 'static {
     /// ([`Settled::LeaseLost`]). Endpoint changes and operational messages are in the same transaction. An operational
     /// message whose application moved on meanwhile is fanned out by nobody and is dropped with the answer
     /// [`Settled::Moved`] for its settlement: the attempt and the state must not wait for it. One whose dedupe key is taken
-    /// is dropped likewise.
+    /// is dropped likewise. They are looked at before the settlement's own endpoint change, which makes none of them stale.
     ///
     /// After [`hookyard_model::Next::Retry`] the next attempt's trigger is the schedule; `Again` keeps the trigger. An extra
     /// attempt leaves its delivery delivered whatever `next` says; only `Again` keeps its lease.
@@ -100,7 +100,8 @@ pub trait Store: Send + Sync + 'static {
     /// older than `limits::HEARTBEAT_LIMIT`, and every former one of this node. Afterwards each freed delivery is pending,
     /// due at `now`, everything else as it was, nothing taken from its schedule; an extra attempt waits again. The logged
     /// attempt has the delivery's trigger, started at `now`, and knows no URL, header, peer or time; it is in the rollup.
-    /// Returns how many were freed; fewer than ids means that none is left.
+    /// Returns how many were freed; fewer than ids means that none is left. The ids are fresh, in a repeat too: one that
+    /// is in the log already is a `Conflict`.
     async fn rescue(&self, now: Timestamp, attempt_ids: Vec<AttemptId>) -> Result<usize>;
 
     /// Confirms that this incarnation lives. A store with one process has its lock for that and does nothing.

@@ -1,0 +1,20 @@
+//! What tests of the store and of everything above it stand on.
+//!
+//! [`MemoryStore`] is the port in ordinary collections, shared by several nodes, and the model that other stores are
+//! compared with. [`FaultyStore`] makes any store fail where a plan says. [`build`] makes values with ids that are the same
+//! in every run. [`conformance`] is the port's doc sentences as tests, run by each store through [`conformance_tests!`].
+//!
+//! Nothing here reads a clock or draws randomness. It is compiled only with the feature `testkit`, which no shipped crate
+//! turns on.
+//!
+//! [`conformance_tests!`]: crate::conformance_tests
+
+pub mod build;
+pub mod conformance;
+mod faulty;
+mod memory;
+mod seed;
+
+pub use faulty::{Call, Deed, Fault, FaultyStore, Shares};
+pub use memory::{MemoryNode, MemoryStore};
+pub use seed::Seed;
