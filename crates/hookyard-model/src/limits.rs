@@ -79,6 +79,8 @@ pub const LANE_CONCURRENCY_MAX: u16 = 256;
 pub const LANE_ROOM: usize = 512;
 /// Bytes of payloads in memory for all lanes.
 pub const LANE_BYTES: usize = 64 * 1024 * 1024;
+/// Attempts that have ended and that the store has not taken; no more begin until it has. Each holds a response.
+pub const UNSETTLED: usize = 4_096;
 /// An attempt in flight for longer makes its lane a slow one.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Slow lanes together hold at most one slot in this many.
@@ -128,3 +130,27 @@ pub const PENDING: u64 = 10_000_000;
 pub const FREE_DISK_SHARE: u64 = 20;
 /// What a door asks a caller to wait when it answers 503.
 pub const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(5);
+
+/// Applications whose fan-out configuration the publisher keeps in memory.
+pub const DIRECTORY_APPLICATIONS: usize = 10_000;
+/// Endpoints of all applications that the publisher keeps in memory; each takes about a kilobyte.
+pub const DIRECTORY_ENDPOINTS: usize = 50_000;
+/// How often a publisher decides again because the configuration changed under it, before it gives up.
+pub const STALE_ROUNDS: usize = 8;
+/// Deliveries that the messages of one `msg/batch` request may owe together; one transaction must stay short.
+pub const BATCH_DELIVERIES: usize = 50_000;
+/// Days that a publisher may ask a message to be kept: Svix's range.
+pub const RETENTION_DAYS: std::ops::RangeInclusive<u64> = 5..=90;
+/// How long a list of messages or attempts reaches back from its end: Svix's window.
+pub const LIST_WINDOW: Duration = Duration::from_hours(90 * 24);
+
+/// Connections that the doors serve at once; each holds a file and at most two buffers of [`REQUEST_HEADER_BYTES`].
+pub const DOOR_CONNECTIONS: usize = 4_096;
+/// How long a client may take to send the headers of a request; also how long a kept-alive connection may be idle.
+pub const HEADER_READ: Duration = Duration::from_mins(1);
+/// How long a client may take to send a request's body.
+pub const BODY_READ: Duration = Duration::from_secs(30);
+/// Tokens whose verification is remembered.
+pub const VERIFIED_TOKENS: usize = 1_024;
+/// How long the store may take to answer before the node calls itself not ready.
+pub const READY_WITHIN: Duration = Duration::from_secs(1);
