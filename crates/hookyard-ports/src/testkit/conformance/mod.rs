@@ -10,9 +10,14 @@
 #![expect(missing_docs, reason = "the name of each function in a chapter is the sentence that it tests")]
 
 pub mod accepting;
+pub mod announcing;
 pub mod claiming;
 mod fixture;
 mod ground;
+
+pub mod rescuing;
+pub mod resending;
+pub mod settling;
 
 pub use fixture::Fixture;
 pub use ground::{Ground, MemoryGround};
@@ -76,6 +81,67 @@ macro_rules! conformance_tests {
             released_leases_are_pending_as_they_were
             a_release_leaves_what_is_not_held_alone
             what_is_claimed_survives_being_claimed_in_pieces
+        }
+        $crate::conformance_tests! { @chapter announcing:
+            an_operational_message_is_accepted_with_its_settlement
+            a_stale_operational_message_is_dropped_and_the_rest_happens
+            an_operational_message_with_a_taken_key_is_dropped
+            a_lost_lease_announces_nothing
+            a_repeated_settlement_announces_nothing
+            an_endpoints_own_disabling_does_not_make_its_announcement_stale
+        }
+        $crate::conformance_tests! { @chapter rescuing:
+            a_crash_leaves_nothing_leased_for_ever
+            an_interrupted_attempt_is_logged
+            a_rescue_takes_nothing_from_the_schedule
+            a_rescue_frees_at_most_as_many_as_there_are_ids
+            a_living_node_rescues_nothing_of_its_own
+            a_rescue_with_a_used_id_is_a_conflict_and_frees_nothing
+            an_interrupted_extra_attempt_waits_again
+            a_second_crash_is_rescued_too
+            another_node_rescues_only_when_the_heartbeat_is_too_old
+            a_node_that_comes_back_frees_what_its_former_self_held_at_once
+            nodes_do_not_move_what_others_hold
+        }
+        $crate::conformance_tests! { @chapter resending:
+            what_failed_is_queued_with_a_fresh_schedule
+            what_was_cancelled_is_queued_with_a_fresh_schedule
+            an_endpoint_that_was_not_owed_a_message_gets_a_new_delivery
+            what_was_delivered_gets_one_extra_attempt_and_stays_delivered
+            an_extra_attempt_ends_delivered_whatever_comes_back
+            an_extra_attempt_may_go_on_in_another_variant
+            a_released_extra_attempt_waits_as_it_did
+            a_second_resend_is_the_same_extra_attempt
+            what_is_pending_is_due_now_with_its_schedule_as_it_was
+            what_is_in_flight_is_left_alone
+            a_repeat_under_the_same_key_resends_nothing
+            a_key_is_kept_only_when_something_changed
+            what_is_expunged_is_not_resent
+            what_does_not_exist_is_not_resent
+            a_resend_to_a_disabled_endpoint_is_held
+            only_what_is_pending_is_cancelled_by_hand
+        }
+        $crate::conformance_tests! { @chapter settling:
+            a_delivered_attempt_ends_its_delivery
+            a_failed_attempt_makes_its_delivery_pending_until_due
+            again_stays_leased_with_another_variant
+            a_given_up_delivery_keeps_the_reason
+            a_called_off_delivery_keeps_the_reason
+            a_settlement_is_there_after_a_crash
+            settlements_are_answered_in_order
+            a_lost_lease_still_records_the_attempt
+            what_another_incarnation_holds_is_not_moved
+            a_repeated_settlement_changes_nothing
+            a_repeated_again_tells_whether_the_lease_is_held
+            failing_since_keeps_the_earlier_time
+            recovered_forgets_failing_since
+            a_disabling_attempt_stops_claims_and_bumps_the_revision
+            disabling_what_is_disabled_changes_nothing
+            an_archived_endpoint_stays_as_it_is
+            rollups_count_outcomes_by_the_minute_of_the_start
+            rollups_hold_a_histogram_of_total_times
+            a_settlement_by_hand_returns_to_the_schedule
+            an_attempt_is_found_in_its_application_only
         }
     };
     (@chapter $chapter:ident: $($sentence:ident)*) => {
