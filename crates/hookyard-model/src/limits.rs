@@ -99,6 +99,9 @@ pub const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// How long a node may be without a confirmed heartbeat before it drops what it holds.
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a node trusts its own leases after a confirmed heartbeat: less than [`HEARTBEAT_LIMIT`], because the clocks of
+/// nodes differ.
+pub const LEASE_TRUSTED: Duration = Duration::from_secs(7);
 /// How long a stop waits for what is in flight.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 /// How long a disabled endpoint's deliveries are held beyond the end of their schedule.
@@ -154,3 +157,24 @@ pub const BODY_READ: Duration = Duration::from_secs(30);
 pub const VERIFIED_TOKENS: usize = 1_024;
 /// How long the store may take to answer before the node calls itself not ready.
 pub const READY_WITHIN: Duration = Duration::from_secs(1);
+
+/// Bytes of the status line and headers of an answer that are read: four times what common servers send at most.
+pub const RESPONSE_HEADER_READ: usize = 32 * 1024;
+/// Headers of an answer: what hyper parses without an allocation.
+pub const RESPONSE_HEADERS: usize = 100;
+/// Idle connections kept for one endpoint: as many as its lane can use at once.
+pub const IDLE_PER_ENDPOINT: usize = LANE_CONCURRENCY_MAX as usize;
+/// Idle connections kept for all endpoints: as many as there are slots. Each holds a file and a read buffer.
+pub const IDLE_CONNECTIONS: usize = SLOTS;
+/// How long a connection is used: after that the name is resolved and judged afresh.
+pub const CONNECTION_AGE: Duration = RESOLVED_KEPT;
+/// How long the resolver may take.
+pub const RESOLVE: Duration = Duration::from_secs(5);
+/// Answers of the resolver that are kept; each takes about half a kilobyte.
+pub const RESOLVED_NAMES: usize = 4_096;
+/// How long an answer of the resolver is kept, at most.
+pub const RESOLVED_KEPT: Duration = Duration::from_mins(5);
+/// How long it is kept that a name does not exist, at most.
+pub const UNRESOLVED_KEPT: Duration = Duration::from_secs(30);
+/// Addresses of one name that are tried, one after the other.
+pub const ADDRESSES_TRIED: usize = 4;

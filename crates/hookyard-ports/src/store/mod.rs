@@ -94,6 +94,10 @@ pub trait Store: Send + Sync + 'static {
     /// left alone.
     async fn release(&self, keys: Vec<DeliveryKey>) -> Result<()>;
 
+    /// The deliveries that this incarnation holds, extra attempts included, in the order of their keys after `after`, at
+    /// most `limit`. A node that may have lost an answer compares them with what it knows that it holds.
+    async fn held(&self, after: Option<DeliveryKey>, limit: usize) -> Result<Vec<DeliveryKey>>;
+
     /// Frees leases whose holder is dead, at most as many as there are ids, and logs each as interrupted.
     ///
     /// Dead is: for a store with one process, every incarnation but this one; for a shared store, one whose heartbeat is

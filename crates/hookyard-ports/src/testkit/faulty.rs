@@ -54,6 +54,7 @@ pub enum Deed {
     Claim,
     Settle,
     Release,
+    Held,
     Rescue,
     Heartbeat,
     Due,
@@ -176,6 +177,10 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
 
     async fn release(&self, keys: Vec<DeliveryKey>) -> Result<()> {
         self.call(Deed::Release, self.inner.release(keys)).await
+    }
+
+    async fn held(&self, after: Option<DeliveryKey>, limit: usize) -> Result<Vec<DeliveryKey>> {
+        self.call(Deed::Held, self.inner.held(after, limit)).await
     }
 
     async fn rescue(&self, now: Timestamp, attempt_ids: Vec<AttemptId>) -> Result<usize> {

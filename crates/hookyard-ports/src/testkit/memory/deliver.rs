@@ -86,6 +86,11 @@ impl Rows {
         }
     }
 
+    /// What `me` holds, in the order of the keys.
+    pub(super) fn held(&self, me: Incarnation, after: Option<DeliveryKey>, limit: usize) -> Vec<DeliveryKey> {
+        self.deliveries.held_after(me, after, limit)
+    }
+
     /// Frees what dead nodes hold, and logs it.
     pub(super) fn rescue(&mut self, me: Incarnation, now: Timestamp, attempt_ids: Vec<AttemptId>) -> Result<usize> {
         if attempt_ids.iter().any(|id| self.attempts.contains_key(id)) {

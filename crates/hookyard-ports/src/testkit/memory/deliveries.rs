@@ -169,6 +169,12 @@ impl Deliveries {
         self.held.iter().filter(|(holder, _)| dead(*holder)).take(limit).map(|(_, key)| *key).collect()
     }
 
+    /// What `holder` holds, after `after`.
+    pub(super) fn held_after(&self, holder: Incarnation, after: Option<DeliveryKey>, limit: usize) -> Vec<DeliveryKey> {
+        let mine = self.held.iter().filter(|(held_by, key)| *held_by == holder && after.is_none_or(|after| *key > after));
+        mine.take(limit).map(|(_, key)| *key).collect()
+    }
+
     /// Whether a message has something pending or leased, extra attempts included.
     pub(super) fn are_owed(&self, message: MessageId) -> bool {
         self.of_message(message)

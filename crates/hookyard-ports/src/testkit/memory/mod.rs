@@ -127,6 +127,10 @@ impl Store for MemoryNode {
         self.deed(|rows| rows.release(self.incarnation, &keys))
     }
 
+    async fn held(&self, after: Option<DeliveryKey>, limit: usize) -> Result<Vec<DeliveryKey>> {
+        self.deed(|rows| rows.held(self.incarnation, after, limit))
+    }
+
     async fn rescue(&self, now: Timestamp, attempt_ids: Vec<AttemptId>) -> Result<usize> {
         self.deed(|rows| rows.rescue(self.incarnation, now, attempt_ids))?
     }
