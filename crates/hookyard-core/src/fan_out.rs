@@ -107,3 +107,145 @@ fn refusal(message: &Message, endpoint: &Endpoint) -> Option<SkipReason> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use hookyard_model::EndpointSettings;
+
+    use super::*;
+    use crate::examples::{NOW, endpoint, endpoint_id, endpoint_with, message, parsed};
+
+    fn skipped(reason: SkipReason) -> Decision {
+        Decision::Skipped(reason)
+    }
+
+    #[test]
+    fn an_endpoint_without_filters_gets_everything() {
+        assert_eq!(decide(&message(), &endpoint(1)), Decision::Owed);
+        let on_channels = Message { channels: parsed(&["eu", "us"]), ..message() };
+        assert_eq!(decide(&on_channels, &endpoint(1)), Decision::Owed);
+    }
+
+    #[test]
+    fn event_types_are_wanted_by_name_or_glob() {
+        let check = |patterns: Option<&[&str]>, expected| {
+            let endpoint = endpoint_with(1, |settings| settings.event_types = patterns.map(parsed));
+            assert_eq!(decide(&message(), &endpoint), expected, "{patterns:?}");
+        };
+        check(None, Decision::Owed);
+        check(Some(&["task.created"]), Decision::Owed);
+        check(Some(&["x", "task.*"]), Decision::Owed);
+        check(Some(&["*"]), Decision::Owed);
+        check(Some(&["task.updated", "project.*"]), skipped(SkipReason::EventType));
+        check(Some(&["task"]), skipped(SkipReason::EventType));
+        check(Some(&[]), skipped(SkipReason::EventType));
+    }
+
+    #[test]
+    fn an_endpoint_with_channels_needs_one_in_common() {
+        let check = |message_channels: &[&str], endpoint_channels: &[&str], expected| {
+            let endpoint = endpoint_with(1, |settings| settings.channels = parsed(endpoint_channels));
+            let message = Message { channels: parsed(message_channels), ..message() };
+            assert_eq!(decide(&message, &endpoint), expected, "{message_channels:?} to {endpoint_channels:?}");
+        };
+        check(&[], &[], Decision::Owed);
+        check(&["a"], &[], Decision::Owed);
+        check(&["a", "b"], &["b", "c"], Decision::Owed);
+        check(&["a"], &["b"], skipped(SkipReason::Channel));
+        check(&["a"], &["A"], skipped(SkipReason::Channel));
+        check(&[], &["b"], skipped(SkipReason::Channel));
+    }
+
+    #[test]
+    fn a_servers_announcements_must_be_asked_for() {
+        let check = |origin: Origin, included, expected| {
+            let endpoint = endpoint_with(1, |settings| settings.include_server_events = included);
+            let message = Message { origin, ..message() };
+            assert_eq!(decide(&message, &endpoint), expected, "{:?}", message.origin);
+        };
+        check(Origin::Server, true, Decision::Owed);
+        check(Origin::Server, false, skipped(SkipReason::ServerEvent));
+        let message_id = message().id;
+        for origin in [
+            Origin::Api,
+            Origin::Source("github".to_owned()),
+            Origin::Job,
+            Origin::Test,
+            Origin::Operational,
+            Origin::EditOf(message_id),
+        ] {
+            check(origin, false, Decision::Owed);
+        }
+    }
+
+    fn disabled(reason: DisableReason) -> EndpointStatus {
+        EndpointStatus::Disabled { since: NOW, reason }
+    }
+
+    #[test]
+    fn a_disabled_or_archived_endpoint_gets_nothing() {
+        for reason in [DisableReason::Manual, DisableReason::Failing, DisableReason::Gone] {
+            let endpoint = Endpoint { status: disabled(reason), ..endpoint(1) };
+            assert_eq!(decide(&message(), &endpoint), skipped(SkipReason::Disabled { since: NOW, reason }));
+        }
+        let archived = Endpoint { status: EndpointStatus::Archived { since: NOW }, ..endpoint(1) };
+        assert_eq!(decide(&message(), &archived), skipped(SkipReason::Archived));
+    }
+
+    #[test]
+    fn targets_restrict_and_override_filters_but_not_status() {
+        let picky = |settings: &mut EndpointSettings| {
+            settings.event_types = Some(parsed(&["other"]));
+            settings.channels = parsed(&["other"]);
+        };
+        let check = |targets: &[u8], endpoint: &Endpoint, expected| {
+            let message = Message { targets: Some(targets.iter().copied().map(endpoint_id).collect()), ..message() };
+            assert_eq!(decide(&message, endpoint), expected, "{targets:?} {endpoint:?}");
+        };
+        check(&[1], &endpoint(1), Decision::Owed);
+        check(&[2, 1], &endpoint_with(1, picky), Decision::Owed);
+        check(&[2], &endpoint(1), skipped(SkipReason::NotTargeted));
+        check(&[], &endpoint(1), skipped(SkipReason::NotTargeted));
+        let reason = DisableReason::Manual;
+        let off = Endpoint { status: disabled(reason), ..endpoint(1) };
+        check(&[1], &off, skipped(SkipReason::Disabled { since: NOW, reason }));
+        check(&[2], &off, skipped(SkipReason::NotTargeted));
+        check(
+            &[1],
+            &Endpoint { status: EndpointStatus::Archived { since: NOW }, ..endpoint(1) },
+            skipped(SkipReason::Archived),
+        );
+    }
+
+    #[test]
+    fn a_target_still_says_whether_it_wants_what_servers_announce() {
+        let message = Message { origin: Origin::Server, targets: Some(vec![endpoint_id(1)]), ..message() };
+        assert_eq!(decide(&message, &endpoint(1)), skipped(SkipReason::ServerEvent));
+        let included = endpoint_with(1, |settings| settings.include_server_events = true);
+        assert_eq!(decide(&message, &included), Decision::Owed);
+    }
+
+    #[test]
+    fn every_endpoint_is_decided_in_its_order() {
+        let endpoints: Vec<_> = [
+            endpoint(3),
+            endpoint_with(1, |settings| settings.channels = parsed(&["eu"])),
+            Endpoint { status: EndpointStatus::Archived { since: NOW }, ..endpoint(2) },
+        ]
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+        let message = message();
+        let decided: Vec<_> =
+            fan_out(&message, &endpoints).map(|(endpoint, decision)| (endpoint.id, decision)).collect();
+        assert_eq!(
+            decided,
+            [
+                (endpoint_id(3), Decision::Owed),
+                (endpoint_id(1), skipped(SkipReason::Channel)),
+                (endpoint_id(2), skipped(SkipReason::Archived)),
+            ]
+        );
+        assert_eq!(fan_out(&message, &[]).count(), 0);
+    }
+}

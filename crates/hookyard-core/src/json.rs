@@ -175,7 +175,7 @@ mod tests {
         assert!(check_depth("[".repeat(1_000_000).as_bytes(), usize::MAX).is_err());
     }
 
-    /// What serde_json says of the same bytes; it reads a raw value by the grammar, without a limit of depth.
+    /// What `serde_json` says of the same bytes; it reads a raw value by the grammar, without a limit of depth.
     fn reference(bytes: &[u8]) -> bool {
         serde_json::from_slice::<&RawValue>(bytes).is_ok()
     }

@@ -39,3 +39,68 @@ pub fn announce(delivery: &Delivery, next: &Next, change: Option<&EndpointChange
     }
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use hookyard_model::{CancelReason, DisableReason};
+
+    use super::*;
+    use crate::examples::{NOW, delivery};
+
+    fn check(charged: u16, next: Next, change: Option<EndpointChange>, expected: &[OperationalEvent]) {
+        let delivery = Delivery { charged, ..delivery(1) };
+        assert_eq!(announce(&delivery, &next, change.as_ref()), expected, "{charged} {next:?} {change:?}");
+    }
+
+    const fn retry(charged: u16) -> Next {
+        Next::Retry { due: NOW, charged, variant: 0 }
+    }
+
+    const fn failed(reason: FailReason, charged: u16) -> Next {
+        Next::Failed { reason, charged }
+    }
+
+    #[test]
+    fn the_fourth_failure_is_announced_once() {
+        check(0, retry(1), None, &[]);
+        check(2, retry(3), None, &[]);
+        check(3, retry(4), None, &[OperationalEvent::AttemptFailing]);
+        check(4, retry(5), None, &[]);
+        check(3, Next::Again { charged: 3, variant: 1 }, None, &[]);
+    }
+
+    #[test]
+    fn a_delivery_given_up_is_announced() {
+        for reason in [FailReason::ScheduleSpent, FailReason::Permanent] {
+            check(0, failed(reason, 1), None, &[OperationalEvent::AttemptExhausted]);
+            check(7, failed(reason, 8), None, &[OperationalEvent::AttemptExhausted]);
+            let both = [OperationalEvent::AttemptFailing, OperationalEvent::AttemptExhausted];
+            check(3, failed(reason, 4), None, &both);
+        }
+        check(2, failed(FailReason::CannotBeEncoded, 2), None, &[]);
+    }
+
+    #[test]
+    fn a_success_is_announced_after_what_was_failing() {
+        check(0, Next::Delivered, None, &[]);
+        check(3, Next::Delivered, None, &[]);
+        check(4, Next::Delivered, None, &[OperationalEvent::AttemptRecovered]);
+        check(4, Next::StaysDelivered, None, &[]);
+    }
+
+    #[test]
+    fn a_disabled_endpoint_is_announced() {
+        let gone = EndpointChange::Disabled { since: NOW, reason: DisableReason::Gone };
+        let cancelled = Next::Cancelled { reason: CancelReason::EndpointGone, charged: 1 };
+        check(0, cancelled, Some(gone), &[OperationalEvent::EndpointDisabled]);
+        let failing = EndpointChange::Disabled { since: NOW, reason: DisableReason::Failing };
+        check(5, retry(6), Some(failing), &[OperationalEvent::EndpointDisabled]);
+        check(0, retry(1), Some(EndpointChange::Failing { since: NOW }), &[]);
+        check(0, Next::Delivered, Some(EndpointChange::Recovered), &[]);
+    }
+
+    #[test]
+    fn nothing_to_announce_costs_no_allocation() {
+        assert_eq!(announce(&delivery(1), &Next::Delivered, None).capacity(), 0);
+    }
+}

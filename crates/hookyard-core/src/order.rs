@@ -118,3 +118,147 @@ fn index(token: &str) -> Option<usize> {
     let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
     if plain { token.parse().ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAYLOAD: &str = r#"
+        {"data": {"id": 7 , "list": [10, "x", {"deep": [true]}], "": "empty", "a/b": 1, "m~n": 2, "~1": 3},
+         "gr\u00fcn": "escaped", "\ud800": "lone", "data": {"id": 8}, "null": null}"#;
+
+    fn check(pointer: &str, expected: Option<&str>) {
+        let found = find(PAYLOAD.as_bytes(), pointer).map(|text| std::str::from_utf8(text).expect("UTF-8"));
+        assert_eq!(found, expected, "{pointer}");
+    }
+
+    #[test]
+    fn a_pointer_finds_the_exact_text_of_its_value() {
+        check("/data/id", Some("7"));
+        check("/data/list", Some(r#"[10, "x", {"deep": [true]}]"#));
+        check("/data/list/0", Some("10"));
+        check("/data/list/1", Some(r#""x""#));
+        check("/data/list/2/deep/0", Some("true"));
+        check("/data/", Some(r#""empty""#));
+        check("/data/a~1b", Some("1"));
+        check("/data/m~0n", Some("2"));
+        check("/data/~01", Some("3"));
+        check("/gr\u{fc}n", Some(r#""escaped""#));
+        check("/null", Some("null"));
+        check("", Some(PAYLOAD.trim()));
+    }
+
+    #[test]
+    fn a_pointer_to_nothing_finds_nothing() {
+        for pointer in [
+            "/nothing",
+            "/data/id/0",
+            "/data/list/3",
+            "/data/list/-",
+            "/data/list/00",
+            "/data/list/01",
+            "/data/list/+1",
+            "/data/list/99999999999999999999999",
+            "/data/list/",
+            "/data/list/x",
+            "data",
+            "/data/m~2n",
+            "/data/m~",
+            "/",
+            "/Data",
+            "/gr\\u00fcn",
+        ] {
+            check(pointer, None);
+        }
+        assert_eq!(find(b"[]", "/0"), None);
+        assert_eq!(find(b"{}", "/a"), None);
+        assert_eq!(find(b" 5 ", ""), Some(&b"5"[..]));
+    }
+
+    fn key(pointer: &str, payload: &str) -> Option<OrderKey> {
+        order_key(&Ordered::Pointer(pointer.to_owned()), payload.as_bytes())
+    }
+
+    #[test]
+    fn a_key_is_the_head_of_a_hash_and_never_changes() {
+        // The first eight bytes of SHA-256 of the text `7`: keys are in stores, so another would reorder deliveries.
+        assert_eq!(key("/id", r#"{"id":7}"#), Some(OrderKey(0x7902_699b_e42c_8a8e)));
+    }
+
+    #[test]
+    fn equal_texts_share_a_key_whatever_stands_around_them() {
+        assert_eq!(key("/id", r#"{"id":7}"#), key("/id", "{\"x\":[1], \"id\" : 7\n}"));
+        assert_ne!(key("/id", r#"{"id":7}"#), key("/id", r#"{"id":8}"#));
+        assert_ne!(key("/id", r#"{"id":7}"#), key("/id", r#"{"id":7.0}"#));
+        assert_ne!(key("/id", r#"{"id":7}"#), key("/id", r#"{"id":"7"}"#));
+    }
+
+    #[test]
+    fn what_cannot_be_ordered_waits_for_nothing() {
+        assert_eq!(key("/id", r#"{"other":7}"#), None);
+        assert_eq!(key("/id", r#"{"id":7"#), None, "the value is there, and the payload is not JSON");
+        assert_eq!(key("/id", "id=7"), None);
+        assert_eq!(key("", ""), None);
+        assert_eq!(order_key(&Ordered::No, b"{}"), None);
+    }
+
+    #[test]
+    fn an_endpoint_ordered_as_a_whole_has_one_key_for_everything() {
+        let first = order_key(&Ordered::Endpoint, b"{}");
+        assert!(first.is_some());
+        assert_eq!(first, order_key(&Ordered::Endpoint, b"\xff not JSON"));
+    }
+
+    #[test]
+    fn a_setting_must_be_a_pointer() {
+        for pointer in ["", "/", "/data/id", "/a~1b/~0", "/a//b", "/\u{fc}"] {
+            assert_eq!(check_pointer(pointer), Ok(()), "{pointer}");
+        }
+        for pointer in ["data", "data/id", "$.data", "/a~2", "/a~", "#/data", " /a"] {
+            assert!(check_pointer(pointer).is_err(), "{pointer}");
+        }
+        assert_eq!(
+            check_pointer("data.id").expect_err("no slash").to_string(),
+            "`data.id` is not a JSON pointer (write `/data/id`, with `~1` for `/` and `~0` for `~` in a name)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_pointer_finds_what_serde_json_finds(
+            names in prop::collection::vec("[a~/\"\\\\\u{fc}0-2]{0,3}", 1..4), value: i64, decoys in 0usize..3, shift in 0usize..3,
+        ) {
+            let mut inner = serde_json::Value::from(value);
+            for name in names.iter().rev() {
+                let mut object = serde_json::Map::new();
+                for decoy in 0..decoys {
+                    object.insert(format!("decoy {decoy}"), serde_json::json!([{ "a": [name] }, "x", 1.5]));
+                }
+                object.insert(name.clone(), inner);
+                let mut items = vec![serde_json::json!({ "skipped": [name, {}] }); shift];
+                items.push(object.into());
+                inner = items.into();
+            }
+            let mut pointer = String::new();
+            for name in &names {
+                pointer.extend([format!("/{shift}/"), name.replace('~', "~0").replace('/', "~1")]);
+            }
+            let text = serde_json::to_string_pretty(&inner).expect("a value can be written");
+            let expected = inner.pointer(&pointer).expect("it was put there").to_string();
+            prop_assert_eq!(find(text.as_bytes(), &pointer), Some(expected.as_bytes()), "{} in {}", pointer, text);
+            prop_assert_eq!(check_pointer(&pointer), Ok(()));
+        }
+
+        #[test]
+        fn no_pointer_and_no_payload_panics(pointer in "[/~0-9a-c-]{0,12}", payload in "[\\[\\]{}\",:a-c0-9 \\\\]{0,30}") {
+            let ordered = Ordered::Pointer(pointer.clone());
+            if check_pointer(&pointer).is_err() {
+                prop_assert_eq!(order_key(&ordered, payload.as_bytes()), None);
+            } else {
+                order_key(&ordered, payload.as_bytes());
+            }
+        }
+    }
+}

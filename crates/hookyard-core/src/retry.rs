@@ -65,23 +65,18 @@ mod tests {
         seconds.iter().copied().map(Duration::from_secs).collect()
     }
 
-    fn check(policy: &RetryPolicy, draw: f64, expected: &[u64]) {
+    /// Walks the policy; `expected` are milliseconds.
+    fn check(policy: &RetryPolicy, draw: f64, expected: &[u128]) {
         let delays: Vec<_> = (1..=200).map_while(|charged| delay(policy, charged, draw)).collect();
-        let rounded: Vec<_> = delays.iter().map(|delay| Duration::from_millis_rounded(*delay)).collect();
-        assert_eq!(rounded, expected.iter().map(|millis| Duration::from_millis(*millis)).collect::<Vec<_>>());
+        assert_eq!(delays.iter().copied().map(rounded).collect::<Vec<_>>(), expected, "{policy:?} with {draw}");
         let after = u16::try_from(delays.len()).expect("few") + 1;
         assert_eq!(delay(policy, after, draw), None, "spent");
         assert_eq!(delay(policy, u16::MAX, draw), None, "spent for good");
     }
 
-    trait Rounded {
-        fn from_millis_rounded(span: Duration) -> Duration;
-    }
-
-    impl Rounded for Duration {
-        fn from_millis_rounded(span: Duration) -> Duration {
-            Duration::from_millis(u64::try_from((span.as_micros() + 500) / 1_000).expect("short"))
-        }
+    /// Whole milliseconds: a jittered delay is off by some nanoseconds.
+    fn rounded(span: Duration) -> u128 {
+        (span.as_micros() + 500) / 1_000
     }
 
     #[test]

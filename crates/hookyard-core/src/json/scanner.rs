@@ -278,3 +278,27 @@ impl Nesting {
         (self.depth > 0).then_some(if self.innermost & 1 == 1 { Kind::Object } else { Kind::Array })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn plain_text_ends_at_the_first_special_byte_wherever_it_stands() {
+        for special in 0..=u8::MAX {
+            let is_plain = (0x20..0x80).contains(&special) && special != b'"' && special != b'\\';
+            for place in 0..24 {
+                // What follows the special byte is special too, so that a borrow in the word would be seen.
+                for after in [b'a', b' ', b'!', b'"', b'#', 0, 0x1f, 0x80, 0xff] {
+                    let mut bytes = vec![b'a'; place];
+                    bytes.push(special);
+                    bytes.resize(32, after);
+                    let naive = |byte: &&u8| (0x20..0x80).contains(*byte) && !matches!(byte, b'"' | b'\\');
+                    let expected = bytes.iter().take_while(naive).count();
+                    assert_eq!(plain(&bytes), expected, "{special} at {place} before {after}");
+                    assert!(is_plain || expected == place);
+                }
+            }
+        }
+    }
+}
