@@ -10,10 +10,18 @@
 #![expect(missing_docs, reason = "the name of each function in a chapter is the sentence that it tests")]
 
 pub mod accepting;
+pub mod ageing;
+pub mod agreeing;
 pub mod announcing;
+pub mod changing;
 pub mod claiming;
+mod comparing;
 mod fixture;
 mod ground;
+pub mod importing;
+pub mod paging;
+pub mod racing;
+pub mod reading;
 
 pub mod rescuing;
 pub mod resending;
@@ -55,6 +63,47 @@ macro_rules! conformance_tests {
             a_message_is_found_by_its_event_id
             a_resend_shares_its_keys_with_accept
         }
+        $crate::conformance_tests! { @chapter ageing:
+            what_is_pending_for_an_archived_endpoint_is_cancelled
+            what_is_held_too_long_is_cancelled
+            what_waits_for_an_enabled_endpoint_is_never_swept
+            an_extra_attempt_that_cannot_be_made_is_dropped
+            messages_are_pruned_when_their_retention_is_over
+            messages_that_owe_something_are_not_pruned
+            held_deliveries_do_not_hold_back_pruning_for_ever
+            pruning_frees_the_event_id
+            pruning_removes_old_rollups
+            ids_of_pruned_messages_are_remembered
+            an_expunged_message_keeps_everything_but_its_payload
+            an_empty_payload_is_not_an_expunged_one
+        }
+        $crate::conformance_tests! { @chapter agreeing:
+            random_deeds_agree_with_the_model_from_seed_1
+            random_deeds_agree_with_the_model_from_seed_2
+            random_deeds_agree_with_the_model_from_seed_3
+            random_deeds_agree_with_the_model_from_seed_4
+        }
+        $crate::conformance_tests! { @chapter announcing:
+            an_operational_message_is_accepted_with_its_settlement
+            a_stale_operational_message_is_dropped_and_the_rest_happens
+            an_operational_message_with_a_taken_key_is_dropped
+            a_lost_lease_announces_nothing
+            a_repeated_settlement_announces_nothing
+            an_endpoints_own_disabling_does_not_make_its_announcement_stale
+        }
+        $crate::conformance_tests! { @chapter changing:
+            a_status_change_gives_the_application_a_new_revision
+            enabling_counts_failure_from_scratch
+            an_unknown_endpoint_has_no_status
+            a_fan_out_of_the_past_can_be_seen_again
+            the_present_cursor_comes_at_once
+            whoever_waits_for_changes_is_woken_by_one
+            changes_that_happened_meanwhile_come_at_once
+            imports_and_attempts_that_disable_are_changes
+            whoever_waits_is_told_when_the_store_closes
+            deeds_after_close_are_unavailable
+            nodes_hear_of_each_others_changes
+        }
         $crate::conformance_tests! { @chapter claiming:
             what_is_claimed_is_held_by_this_incarnation
             nothing_is_claimed_before_it_is_due
@@ -82,13 +131,57 @@ macro_rules! conformance_tests {
             a_release_leaves_what_is_not_held_alone
             what_is_claimed_survives_being_claimed_in_pieces
         }
-        $crate::conformance_tests! { @chapter announcing:
-            an_operational_message_is_accepted_with_its_settlement
-            a_stale_operational_message_is_dropped_and_the_rest_happens
-            an_operational_message_with_a_taken_key_is_dropped
-            a_lost_lease_announces_nothing
-            a_repeated_settlement_announces_nothing
-            an_endpoints_own_disabling_does_not_make_its_announcement_stale
+        $crate::conformance_tests! { @chapter importing:
+            declared_rows_exist_afterwards
+            an_application_is_found_by_id_and_by_uid_in_its_organisation
+            the_same_file_again_changes_nothing
+            what_differs_gets_a_new_revision_and_only_that
+            an_applications_own_fields_follow_the_file
+            an_endpoint_that_left_the_file_is_archived
+            an_application_that_left_the_file_is_archived_with_its_endpoints
+            a_uid_that_comes_back_makes_a_new_row
+            an_endpoint_uid_that_comes_back_makes_a_new_row
+            a_uid_of_another_owner_is_taken_and_nothing_happens
+            file_kinds_leave_each_others_rows_alone
+            organisations_leave_each_others_rows_alone
+            the_file_switches_endpoints_off_and_on
+            runtime_state_survives_an_import
+            applications_are_listed_by_id_page_by_page
+        }
+        $crate::conformance_tests! { @chapter paging:
+            messages_stand_in_the_order_asked_for
+            listed_messages_come_with_seq_and_payload
+            pages_walk_the_whole_list_forwards
+            pages_walk_the_whole_list_backwards
+            pages_begin_at_ids_that_are_not_stored_too
+            an_empty_list_is_one_done_page
+            messages_are_filtered
+            a_filtered_page_is_done_when_nothing_more_matches
+            a_page_that_examined_too_much_ends_early
+            attempts_are_listed_by_message_and_by_endpoint
+            attempts_are_filtered
+            attempts_walk_in_both_orders_and_directions
+        }
+        $crate::conformance_tests! { @chapter racing:
+            claims_of_many_tasks_never_lease_one_delivery_twice
+            accepts_of_many_tasks_with_one_event_id_give_one_message
+            accepts_of_many_tasks_each_have_their_own_seq
+            one_failing_deed_fails_alone
+            settlements_of_many_tasks_move_one_lease_once
+        }
+        $crate::conformance_tests! { @chapter reading:
+            a_message_with_every_field_is_read_as_it_was_given
+            payloads_are_kept_byte_for_byte
+            event_times_keep_their_text
+            every_origin_is_kept
+            no_targets_and_no_restriction_are_different
+            settings_with_every_field_are_read_as_they_were_given
+            every_variant_of_settings_is_kept
+            every_reason_to_disable_is_kept
+            attempts_are_read_as_they_were_given
+            a_message_is_found_in_its_application_only
+            highest_id_is_above_everything_stored
+            the_overview_counts_what_is_open
         }
         $crate::conformance_tests! { @chapter rescuing:
             a_crash_leaves_nothing_leased_for_ever

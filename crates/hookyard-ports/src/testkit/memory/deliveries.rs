@@ -171,7 +171,8 @@ impl Deliveries {
 
     /// What `holder` holds, after `after`.
     pub(super) fn held_after(&self, holder: Incarnation, after: Option<DeliveryKey>, limit: usize) -> Vec<DeliveryKey> {
-        let mine = self.held.iter().filter(|(held_by, key)| *held_by == holder && after.is_none_or(|after| *key > after));
+        let mine =
+            self.held.iter().filter(|(held_by, key)| *held_by == holder && after.is_none_or(|after| *key > after));
         mine.take(limit).map(|(_, key)| *key).collect()
     }
 
