@@ -1,0 +1,68 @@
+//! `GET /api/v1/app/{app}/msg/{message}/delivery`: what a message is owed to, and how each stands.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use hookyard_model::{Delivery, DeliveryState, Endpoint, EndpointId, EndpointStatus, ExtraAttempt, Timestamp, Uid};
+use serde::Serialize;
+
+use crate::api::find;
+use crate::api::page::List;
+use crate::auth::Caller;
+use crate::doors::Doors;
+use crate::error::Result;
+use crate::reply::{self, Text};
+use crate::segments::Segments;
+
+/// A delivery on the wire.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryOut<'a> {
+    endpoint_id: Text<EndpointId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_uid: Option<&'a str>,
+    state: &'static str,
+    reason: Option<&'static str>,
+    due: Option<Text<Timestamp>>,
+    /// Attempts of this round that took from the schedule.
+    attempts: u16,
+    round: u16,
+}
+
+pub(crate) async fn deliveries(
+    State(doors): State<Arc<Doors>>,
+    caller: Caller,
+    Segments((application, message)): Segments<(String, String)>,
+) -> Result<Response> {
+    let view = find::application(&doors, caller, &application).await?;
+    let message = find::message(&doors, view.application.id, &message).await?.message.id;
+    let owed = doors.store.deliveries(view.application.id, message).await?;
+    let endpoint = |id| view.endpoints.iter().find(|endpoint| endpoint.id == id).map(|endpoint| &**endpoint);
+    let data = owed.iter().map(|delivery| out(delivery, endpoint(delivery.key.endpoint))).collect();
+    Ok(reply::json(StatusCode::OK, &List::whole(data)))
+}
+
+fn out<'a>(delivery: &Delivery, endpoint: Option<&'a Endpoint>) -> DeliveryOut<'a> {
+    let held = endpoint.is_some_and(|endpoint| matches!(endpoint.status, EndpointStatus::Disabled { .. }));
+    let (reason, due) = match &delivery.state {
+        DeliveryState::Pending { due } => (held.then_some("held while the endpoint is disabled"), Some(*due)),
+        DeliveryState::Leased { due, .. } => (None, Some(*due)),
+        DeliveryState::Delivered { extra: None } => (None, None),
+        DeliveryState::Delivered { extra: Some(ExtraAttempt::Waiting { due } | ExtraAttempt::Leased { due, .. }) } => {
+            (Some("one more attempt by hand is on its way"), Some(*due))
+        }
+        DeliveryState::Failed(reason) => (Some(reason.as_str()), None),
+        DeliveryState::Cancelled(reason) => (Some(reason.as_str()), None),
+    };
+    DeliveryOut {
+        endpoint_id: Text(delivery.key.endpoint),
+        endpoint_uid: endpoint.and_then(|endpoint| endpoint.uid.as_ref()).map(Uid::as_str),
+        state: delivery.state.kind().as_str(),
+        reason,
+        due: due.map(Text),
+        attempts: delivery.charged,
+        round: delivery.round,
+    }
+}

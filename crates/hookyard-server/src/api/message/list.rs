@@ -1,0 +1,37 @@
+//! `GET /api/v1/app/{app}/msg`: the messages of an application, the newest first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use hookyard_model::MessageId;
+use hookyard_ports::store::MessageQuery;
+
+use super::{Content, MessageOut};
+use crate::api::find;
+use crate::api::page::Window;
+use crate::auth::Caller;
+use crate::doors::Doors;
+use crate::error::Result;
+use crate::query::Query;
+use crate::reply;
+use crate::segments::Segments;
+
+pub(crate) async fn list(
+    State(doors): State<Arc<Doors>>,
+    caller: Caller,
+    Segments(application): Segments<String>,
+    uri: Uri,
+) -> Result<Response> {
+    let query = Query::of(&uri);
+    let content = Content::from(query.flag("with_content", true)?);
+    let window = Window::<MessageId>::of(&query, doors.clock.now())?;
+    let (event_types, channel) = (query.list("event_types")?, query.parsed("channel")?);
+    let application = find::application(&doors, caller, &application).await?.application.id;
+    let Window { before, after, page } = window;
+    let wanted = MessageQuery { application, event_types, channel, before, after, page };
+    let found = doors.store.messages(wanted).await?;
+    let shown = found.items.iter().map(|stored| MessageOut::new(&stored.message, content)).collect();
+    Ok(reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown)))
+}
