@@ -1,0 +1,136 @@
+//! Settings and files: what the operator says, read and checked as a whole before anything starts.
+//!
+//! Called by every command of the binary. [`Config::load`] gives everything or a report of all that is wrong;
+//! [`load_token_settings`] reads only what a command needs that talks to a running server, whose environment it may not
+//! have. Nothing here opens a store or a socket.
+
+mod document;
+mod endpoint;
+mod environment;
+mod fault;
+mod file;
+pub(crate) mod key;
+pub(crate) mod key_file;
+mod layers;
+mod retry;
+mod secret;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hookyard_model::limits;
+
+use self::document::Document;
+pub(crate) use self::environment::Environment;
+pub(crate) use self::fault::{Faults, Place};
+pub(crate) use self::file::Declared;
+use self::file::Policy;
+pub(crate) use self::key::Key;
+use self::layers::Layers;
+pub(crate) use self::settings::{LogFormat, Role, Settings, TokenSettings};
+
+/// The file that is read when none is named and it exists.
+const FILE: &str = "hookyard.toml";
+/// The variable that names the file.
+const FILE_VARIABLE: &str = "HOOKYARD_CONFIG";
+
+/// What the command line gives.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// The configuration file.
+    pub(crate) config: Option<PathBuf>,
+    /// Settings, each above environment and file.
+    pub(crate) settings: Vec<(Key, String)>,
+}
+
+/// Everything that the operator said.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The settings.
+    pub(crate) settings: Settings,
+    /// The rows that the file declares.
+    pub(crate) declared: Declared,
+    /// The file that was read, by the name that the operator gave.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads file, environment and flags; the error is everything that is wrong with them.
+    pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Self, Faults> {
+        let Some(path) = path(flags, environment) else {
+            return Self::read(None, flags, environment);
+        };
+        let text = content(&path)?;
+        Self::read(Some((&path, &text)), flags, environment)
+    }
+
+    /// Reads a file's text, environment and flags.
+    fn read(file: Option<(&Path, &str)>, flags: &Flags, environment: &Environment) -> Result<Self, Faults> {
+        let (mut faults, mut layers) = (Faults::default(), Layers::default());
+        let document = file.map(|(path, text)| Document::new(path, text, environment));
+        let mut root = document.as_ref().map(|document| document.root(&mut faults));
+        if let Some(root) = &mut root {
+            layers.add_file(root, key::KEYS, &mut faults);
+        }
+        layers.add_environment(environment, key::KEYS, &mut faults);
+        for (key, text) in &flags.settings {
+            layers.add_flag(key, text);
+        }
+        let settings = Settings::read(&layers, environment, &mut faults);
+        let mut declared = Declared::default();
+        if let Some(mut root) = root {
+            declared = Declared::read(&mut root, Policy::of(&settings), &mut faults);
+            declared.check_retention(&settings, &mut faults);
+            root.finish(&mut faults);
+        }
+        faults.or(Self { settings, declared, file: file.map(|(path, _)| path.to_owned()) })
+    }
+}
+
+/// Reads what is needed to make a token, and reports only what is wrong with that.
+pub(crate) fn load_token_settings(flags: &Flags, environment: &Environment) -> Result<TokenSettings, Faults> {
+    let (mut faults, mut layers) = (Faults::default(), Layers::default());
+    if let Some(path) = path(flags, environment) {
+        let text = content(&path)?;
+        let document = Document::new(&path, &text, environment);
+        let mut root = document.root(&mut faults);
+        layers.add_file(&mut root, &TokenSettings::KEYS, &mut faults);
+    }
+    layers.add_environment(environment, &TokenSettings::KEYS, &mut faults);
+    for (key, text) in &flags.settings {
+        layers.add_flag(key, text);
+    }
+    let settings = TokenSettings::read(&layers, &mut faults);
+    faults.or(settings)
+}
+
+/// The file to read: what a flag or a variable names, else the usual one if it is there.
+fn path(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
+    let named = flags.config.clone().or_else(|| environment.get(FILE_VARIABLE).ok().map(PathBuf::from));
+    named.or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()))
+}
+
+/// A file's text, within its limit.
+fn content(path: &Path) -> Result<String, Faults> {
+    let fault = |what: String| {
+        let file: Arc<str> = path.display().to_string().into();
+        let mut faults = Faults::default();
+        faults.add(&Place::whole(&file), "", what);
+        faults
+    };
+    let most = limits::CONFIG_FILE_BYTES;
+    let file = std::fs::File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(bound).read_to_end(&mut bytes).map_err(|error| fault(format!("cannot be read: {error}")))?;
+    if bytes.len() > most {
+        return Err(fault(format!("is longer than {most} bytes")));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| fault(format!("is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to())))
+}

@@ -1,0 +1,5 @@
+//! The `hookyard` binary.
+
+mod config;
+
+fn main() {}
