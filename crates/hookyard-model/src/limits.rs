@@ -153,6 +153,11 @@ pub const DOOR_CONNECTIONS: usize = 4_096;
 pub const HEADER_READ: Duration = Duration::from_mins(1);
 /// How long a client may take to send a request's body.
 pub const BODY_READ: Duration = Duration::from_secs(30);
+/// Bytes of a body that was refused for its size which are still read and thrown away: a client that is writing does not
+/// see the answer, and one whose connection is reset never does.
+pub const REFUSED_BODY_BYTES: usize = 2 * API_BODY_BYTES;
+/// How long that takes at most.
+pub const REFUSED_BODY_READ: Duration = Duration::from_secs(2);
 /// Tokens whose verification is remembered.
 pub const VERIFIED_TOKENS: usize = 1_024;
 /// How long the store may take to answer before the node calls itself not ready.

@@ -1,0 +1,231 @@
+//! Makes one attempt: encode, sign, send, judge, decide, and the row that tells of it.
+//!
+//! Called by the delivering task with a delivery that this node holds. Everything it decides comes from the dialect and
+//! from `hookyard-core`; it only does. It never fails: whatever happens is an outcome.
+
+use std::fmt::Write as _;
+
+use hookyard_core::settle::Ended;
+use hookyard_core::{health, operational, settle};
+use hookyard_dialects::{Answer, Outbound};
+use hookyard_model::{
+    Attempt, DeliveryState, Judgement, Next, OperationalEvent, Outcome, Peer, ResponseKept, Timestamp, Timings, limits,
+};
+use hookyard_ports::store::Settlement;
+use hookyard_ports::{Exchange, Exchanged, Handed, Request, Response};
+use http::HeaderMap;
+
+use crate::prepared::Prepared;
+use crate::shared::Shared;
+
+/// A finished attempt on its way to the store.
+pub(crate) struct Made {
+    pub(crate) settlement: Settlement,
+    /// What is to be announced about it.
+    pub(crate) events: Vec<OperationalEvent>,
+    /// The attempt's message, for the announcement and for the log.
+    pub(crate) handed: Handed,
+}
+
+/// Makes the attempt that is due.
+pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Prepared) -> Made {
+    let started = shared.parts.clock.now();
+    let sent = match build(handed, prepared, started) {
+        Ok(request) => send(shared, request).await,
+        Err(why) => Sent::not_sent(Outcome::CannotBeEncoded(why)),
+    };
+    conclude(shared, handed, prepared, started, sent)
+}
+
+/// What is recorded of an attempt that panicked: a defect of ours, so the endpoint is not charged and nothing repeats it.
+pub(crate) fn panicked(shared: &Shared, handed: &Handed, prepared: &Prepared) -> Made {
+    tracing::error!(message = %handed.delivery.key.message, endpoint = %handed.delivery.key.endpoint,
+        "an attempt panicked; this is a defect of Hookyard, please report it with the lines above");
+    let outcome = Outcome::CannotBeEncoded("the attempt panicked, which is a defect of Hookyard".to_owned());
+    conclude(shared, handed, prepared, shared.parts.clock.now(), Sent::not_sent(outcome))
+}
+
+/// A request and what came of it.
+struct Sent {
+    outcome: Outcome,
+    answer: Option<Response>,
+    timings: Timings,
+    peer: Option<Peer>,
+    request_headers: String,
+}
+
+impl Sent {
+    fn not_sent(outcome: Outcome) -> Self {
+        Self { outcome, answer: None, timings: Timings::default(), peer: None, request_headers: String::new() }
+    }
+}
+
+/// The request of an attempt at `now`; `Err` says why the message cannot be put into the dialect.
+fn build(handed: &Handed, prepared: &Prepared, now: Timestamp) -> Result<Request, String> {
+    let endpoint = &prepared.endpoint;
+    let unknown = || format!("this version cannot send in dialect `{}`", endpoint.settings.dialect);
+    let dialect: &dyn Outbound = prepared.dialect.ok_or_else(unknown)?;
+    let encoded =
+        dialect.encode(&handed.message, endpoint, handed.delivery.variant).map_err(|error| error.to_string())?;
+    let mut headers = encoded.headers.clone();
+    for name in ["traceparent", "tracestate"] {
+        let kept = handed.message.kept_headers.iter().find(|(kept, _)| kept == name);
+        if let Some(value) = kept.and_then(|(_, value)| http::HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    dialect
+        .sign(&encoded, &handed.message, &endpoint.settings.keys, now, &mut headers)
+        .map_err(|error| error.to_string())?;
+    prepared.lay_over(&mut headers);
+    Ok(Request {
+        endpoint: endpoint.id,
+        url: endpoint.settings.url.clone(),
+        trust: endpoint.trust(),
+        method: prepared.method,
+        headers,
+        body: encoded.body,
+        timeout: prepared.timeout,
+    })
+}
+
+async fn send(shared: &Shared, request: Request) -> Sent {
+    let request_headers = hookyard_dialects::mask_headers(&request.headers);
+    let Exchange { result, timings, peer } = shared.parts.transport.send(request).await;
+    let (outcome, answer) = match result {
+        // Whether an answer means success is for the dialect to judge.
+        Exchanged::Response(response) => (Outcome::Refused, Some(response)),
+        Exchanged::TimedOut => (Outcome::TimedOut, None),
+        Exchanged::DnsFailed(why) => (Outcome::DnsFailed(why), None),
+        Exchanged::ConnectFailed(why) => (Outcome::ConnectFailed(why), None),
+        Exchanged::TlsFailed(why) => (Outcome::TlsFailed(why), None),
+        Exchanged::BrokenOff(why) => (Outcome::BrokenOff(why), None),
+        Exchanged::StaleConnection => (Outcome::StaleConnection, None),
+        Exchanged::Blocked(by) => (Outcome::Blocked(by), None),
+    };
+    Sent { outcome, answer, timings, peer, request_headers }
+}
+
+fn conclude(shared: &Shared, handed: &Handed, prepared: &Prepared, started: Timestamp, sent: Sent) -> Made {
+    let ended = shared.parts.clock.now();
+    let judgement = sent.answer.as_ref().zip(prepared.dialect).map(|(answer, dialect)| {
+        let Response { status, headers, body, .. } = answer;
+        dialect.judge(&Answer { status: *status, headers, body, now: ended })
+    });
+    let delivered = judgement == Some(Judgement::Delivered);
+    let outcome = if delivered { Outcome::Delivered } else { sent.outcome };
+    let next = settle::settle(&Ended {
+        delivery: &handed.delivery,
+        outcome: &outcome,
+        judgement: judgement.as_ref(),
+        policy: &prepared.retry,
+        on_gone: prepared.on_gone,
+        ended,
+        draw: if delivered { 0.0 } else { shared.parts.rng.unit() },
+    });
+    let endpoint = health::change(
+        prepared.failing_since(),
+        &outcome,
+        judgement.as_ref(),
+        prepared.on_gone,
+        handed.delivery.trigger,
+        ended,
+        shared.parts.settings.disable_after,
+    );
+    if let Some(change) = endpoint {
+        prepared.note(change);
+    }
+    let events = operational::announce(&handed.delivery, &next, endpoint.as_ref());
+    let attempt = Attempt {
+        id: shared.parts.ids.attempt(),
+        message: handed.message.id,
+        endpoint: handed.delivery.key.endpoint,
+        application: handed.delivery.application,
+        trigger: handed.delivery.trigger,
+        outcome,
+        started,
+        timings: sent.timings,
+        peer: sent.peer,
+        url: prepared.endpoint.settings.url.as_str().to_owned(),
+        request_headers: sent.request_headers,
+        response: sent.answer.as_ref().map(keep),
+    };
+    let settlement = Settlement { key: handed.delivery.key, attempt, next, endpoint, operational: Vec::new() };
+    let made = Made { settlement, events, handed: handed.clone() };
+    report(&made, prepared);
+    made
+}
+
+fn keep(response: &Response) -> ResponseKept {
+    ResponseKept {
+        status: response.status.as_u16(),
+        headers: response_headers(&response.headers),
+        truncated: response.truncated || response.body.len() > limits::RESPONSE_BYTES_KEPT,
+        body: response.body.slice(..response.body.len().min(limits::RESPONSE_BYTES_KEPT)),
+    }
+}
+
+/// Response headers as `name: value` lines; what is not text is shown as `\xNN`.
+fn response_headers(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    for (name, value) in headers {
+        if text.len() + name.as_str().len() + value.len() + 3 > limits::RESPONSE_HEADER_BYTES {
+            break;
+        }
+        let _ = match value.to_str() {
+            Ok(value) => writeln!(text, "{name}: {value}"),
+            Err(_) => writeln!(text, "{name}: {}", value.as_bytes().escape_ascii()),
+        };
+    }
+    text
+}
+
+/// One line for a person who must find out why something did not arrive.
+fn report(made: &Made, prepared: &Prepared) {
+    let Made { settlement, handed, .. } = made;
+    let Settlement { attempt, next, key, .. } = settlement;
+    if attempt.outcome == Outcome::Delivered {
+        tracing::debug!(message = %key.message, endpoint = %key.endpoint, "delivered");
+        return;
+    }
+    let settings = &prepared.endpoint.settings;
+    let follows = match next {
+        Next::Delivered | Next::StaysDelivered => "it stays delivered".to_owned(),
+        Next::Retry { due, charged, .. } => {
+            format!("attempt {charged} of {}, next at {due}", prepared.retry.retries() + 1)
+        }
+        Next::Again { .. } => "tried again at once, not counted".to_owned(),
+        Next::Failed { reason, .. } => format!("given up: {}", reason.as_str()),
+        Next::Cancelled { reason, .. } => format!("called off: {}", reason.as_str()),
+    };
+    let name = prepared.endpoint.uid.as_ref().map_or_else(|| key.endpoint.to_string(), ToString::to_string);
+    let event_type = &handed.message.event_type;
+    let hint = match &attempt.outcome {
+        Outcome::Blocked(by) => by.hint.as_deref(),
+        Outcome::Delivered
+        | Outcome::Refused
+        | Outcome::TimedOut
+        | Outcome::DnsFailed(_)
+        | Outcome::ConnectFailed(_)
+        | Outcome::TlsFailed(_)
+        | Outcome::BrokenOff(_)
+        | Outcome::StaleConnection
+        | Outcome::Interrupted
+        | Outcome::CannotBeEncoded(_) => None,
+    };
+    let what = match (&attempt.response, attempt.outcome.detail()) {
+        (Some(response), _) => format!("answered {}", response.status),
+        (None, Some(detail)) => format!("{}: {detail}", attempt.outcome.as_str()),
+        (None, None) if attempt.outcome == Outcome::TimedOut => {
+            format!("no complete answer within {}", hookyard_model::format_duration(prepared.timeout))
+        }
+        (None, None) => attempt.outcome.as_str().to_owned(),
+    };
+    let host = settings.url.host_str().unwrap_or_default();
+    let extra = matches!(handed.delivery.state, DeliveryState::Delivered { .. });
+    tracing::warn!(
+        message = %key.message, %event_type, endpoint = %name, host, outcome = attempt.outcome.as_str(),
+        status = attempt.response.as_ref().map(|response| response.status), by_hand = extra, hint,
+        "{what}; {follows}"
+    );
+}

@@ -1,0 +1,128 @@
+//! Claims due deliveries for lanes that have room.
+//!
+//! One loop. It waits until the earliest due time it knows, or until somebody says that something changed, and asks the
+//! store for all lanes with room at once. Every so often it asks the due index itself: timers and notifications are hints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookyard_model::{EndpointId, Timestamp, limits};
+use hookyard_ports::Handed;
+use hookyard_ports::store::{Claim, Claims, Result, Room};
+use tokio::time::Instant;
+
+use crate::lanes::Left;
+use crate::shared::Shared;
+
+/// How long a store that does not answer is left alone.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Claims until the engine stops.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut sweep_at = shared.parts.clock.monotonic();
+    loop {
+        let now = shared.parts.clock.monotonic();
+        if now >= sweep_at {
+            sweep_at = now + shared.parts.settings.due_sweep;
+            if let Err(error) = sweep(&shared).await {
+                tracing::warn!(%error, "the due index could not be read; trying again");
+                sweep_at = now + PAUSE;
+            }
+        }
+        if let Err(error) = step(&shared).await {
+            tracing::warn!(%error, "due deliveries could not be claimed; trying again");
+            tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => continue,
+            }
+        }
+        let until_sweep = sweep_at.saturating_sub(shared.parts.clock.monotonic());
+        let until_due = shared.lanes.lock().next_claim().map(|due| due.since(shared.parts.clock.now()));
+        let wait = until_due.map_or(until_sweep, |due| due.min(until_sweep));
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = shared.claim.notified() => {}
+            () = tokio::time::sleep_until(Instant::now() + wait) => {}
+        }
+    }
+}
+
+/// Asks the due index for every endpoint with something due before the sweep after next.
+async fn sweep(shared: &Shared) -> Result<()> {
+    let horizon = shared.parts.clock.now().plus(2 * shared.parts.settings.due_sweep);
+    let mut after = None;
+    loop {
+        let page = shared.parts.store.due(after, limits::SWEEP_ROWS).await?;
+        let mut lanes = shared.lanes.lock();
+        for due in &page {
+            if due.first <= horizon {
+                lanes.swept(due.endpoint, due.first);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == limits::SWEEP_ROWS => after = Some(last.endpoint),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Claims once for all lanes with room.
+async fn step(shared: &Arc<Shared>) -> Result<()> {
+    let now = shared.parts.clock.now();
+    let strangers = shared.lanes.lock().strangers(now);
+    for id in strangers {
+        shared.refresh(id).await?;
+    }
+    loop {
+        let rooms = shared.lanes.lock().claims(shared.parts.clock.now());
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        claim(shared, rooms).await?;
+        shared.pump();
+    }
+}
+
+async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
+    let now = shared.parts.clock.now();
+    let answer = if shared.holds_leases() {
+        shared.parts.store.claim(Claim { rooms: rooms.clone(), now }).await
+    } else {
+        Err(hookyard_ports::StoreError::Unavailable("the last heartbeat is too old to take leases".to_owned()))
+    };
+    let (claims, failed) = match answer {
+        Ok(claims) => (claims, None),
+        Err(error) => (Claims::default(), Some(error)),
+    };
+    let next: BTreeMap<EndpointId, Option<Timestamp>> = claims.next.into_iter().collect();
+    let mut brought: BTreeMap<EndpointId, Vec<Handed>> = BTreeMap::new();
+    for claimed in claims.deliveries {
+        let id = claimed.delivery.key.endpoint;
+        let known = shared.lanes.lock().endpoint(id);
+        if known.is_none_or(|known| known.revision < claimed.endpoint_revision) {
+            // If it cannot be read, the known form serves; the change watcher brings the new one.
+            if let Err(error) = shared.refresh(id).await {
+                tracing::warn!(%error, endpoint = %id, "an endpoint's new form could not be read");
+            }
+        }
+        let Some(endpoint) = shared.lanes.lock().endpoint(id) else { continue };
+        brought.entry(id).or_default().push(Handed { delivery: claimed.delivery, message: claimed.message, endpoint });
+    }
+    let mut refused = Vec::new();
+    {
+        let mut lanes = shared.lanes.lock();
+        for room in rooms {
+            let left = match (&failed, next.get(&room.endpoint)) {
+                (None, Some(due)) => Left::Known(*due),
+                (None, None) => Left::Known(None),
+                (Some(_), _) => Left::Unknown,
+            };
+            refused.extend(lanes.claimed(room, brought.remove(&room.endpoint).unwrap_or_default(), left, now));
+        }
+    }
+    shared.give_back(refused);
+    failed.map_or(Ok(()), Err)
+}

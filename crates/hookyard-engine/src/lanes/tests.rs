@@ -1,0 +1,411 @@
+use hookyard_model::{
+    Delivery, DeliveryKey, DeliveryState, EndpointSettings, EndpointStatus, Incarnation, Rate, Seq, Trigger,
+};
+use hookyard_ports::testkit::build;
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Timestamp = build::NOW;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn small(slots: usize) -> Lanes {
+    Lanes::new(&Settings { slots, ..Settings::default() })
+}
+
+fn endpoint(n: u64, change: impl FnOnce(&mut EndpointSettings)) -> Endpoint {
+    let mut endpoint = build::endpoint(n);
+    change(Arc::make_mut(&mut endpoint.settings));
+    endpoint
+}
+
+fn plain(n: u64) -> Endpoint {
+    endpoint(n, |_| {})
+}
+
+fn prepared(endpoint: &Endpoint) -> Arc<Prepared> {
+    Arc::new(Prepared::new(Arc::new(endpoint.clone()), &Settings::default()))
+}
+
+fn handed(message: u64, endpoint: &Endpoint) -> Handed {
+    Handed {
+        delivery: Delivery {
+            key: DeliveryKey { message: build::message_id(message), endpoint: endpoint.id },
+            application: endpoint.application,
+            seq: Seq(message),
+            state: DeliveryState::Leased { holder: Incarnation(1), due: NOW },
+            order_key: None,
+            charged: 0,
+            round: 0,
+            variant: 0,
+            trigger: Trigger::Scheduled,
+        },
+        message: Arc::new(build::message(1)),
+        endpoint: Arc::new(endpoint.clone()),
+    }
+}
+
+fn bytes() -> usize {
+    build::message(1).payload.len()
+}
+
+/// Reserves and enqueues one delivery; false when there was no room.
+fn offer(lanes: &mut Lanes, message: u64, endpoint: &Endpoint, now: Duration) -> bool {
+    let taken = lanes.try_reserve(endpoint, bytes(), NOW, now, || prepared(endpoint));
+    if taken {
+        assert!(lanes.enqueue(handed(message, endpoint)).is_none(), "an enabled lane keeps what it reserved");
+    }
+    taken
+}
+
+fn end(lanes: &mut Lanes, start: &Start, took: Duration, now: Duration, health: Health) {
+    let endpoint = start.handed.delivery.key.endpoint;
+    lanes.ended(Ended { endpoint, token: start.token, took, health }, now);
+    lanes.settled(endpoint, bytes(), None);
+}
+
+/// Proves that the endpoint answers, so that its lane runs at full concurrency.
+fn prove(lanes: &mut Lanes, endpoint: &Endpoint, now: Duration) {
+    assert!(offer(lanes, 0, endpoint, now));
+    let start = lanes.start(now).expect("a turn");
+    end(lanes, &start, Duration::from_millis(1), now, Health::Good);
+}
+
+fn starts(lanes: &mut Lanes, now: Duration) -> Vec<Start> {
+    std::iter::from_fn(|| lanes.start(now)).collect()
+}
+
+#[test]
+fn lanes_take_turns() {
+    let mut lanes = small(100);
+    let [first, second] = [plain(1), plain(2)];
+    prove(&mut lanes, &first, seconds(0));
+    prove(&mut lanes, &second, seconds(0));
+    for message in 1..=3 {
+        offer(&mut lanes, message, &first, seconds(0));
+    }
+    for message in 1..=3 {
+        offer(&mut lanes, message, &second, seconds(0));
+    }
+    let order: Vec<EndpointId> =
+        starts(&mut lanes, seconds(0)).iter().map(|start| start.handed.delivery.key.endpoint).collect();
+    assert_eq!(order, [first.id, second.id, first.id, second.id, first.id, second.id]);
+}
+
+#[test]
+fn a_lane_that_has_not_answered_yet_gets_one_attempt_at_a_time() {
+    let mut lanes = small(100);
+    let endpoint = plain(1);
+    for message in 1..=5 {
+        offer(&mut lanes, message, &endpoint, seconds(0));
+    }
+    let first = starts(&mut lanes, seconds(0));
+    assert_eq!(first.len(), 1);
+    end(&mut lanes, &first[0], Duration::from_millis(2), seconds(0), Health::Good);
+    assert_eq!(starts(&mut lanes, seconds(0)).len(), 4);
+}
+
+#[test]
+fn concurrency_bounds_what_is_in_flight() {
+    let mut lanes = small(100);
+    let endpoint = endpoint(1, |settings| settings.concurrency = std::num::NonZeroU16::new(2));
+    prove(&mut lanes, &endpoint, seconds(0));
+    for message in 1..=5 {
+        offer(&mut lanes, message, &endpoint, seconds(0));
+    }
+    assert_eq!(starts(&mut lanes, seconds(0)).len(), 2);
+}
+
+#[test]
+fn a_burst_of_lanes_that_hang_leaves_a_lane_that_answers_its_slots() {
+    let mut lanes = small(8);
+    let healthy = plain(99);
+    prove(&mut lanes, &healthy, seconds(0));
+    let mut now = seconds(0);
+    for n in 1..=40 {
+        offer(&mut lanes, 1, &plain(n), now);
+    }
+    assert_eq!(starts(&mut lanes, now).len(), 8, "lanes that never answered have as many slots as the fast ones");
+    while now < seconds(20) {
+        assert!(offer(&mut lanes, now.as_secs(), &healthy, now));
+        let begun = starts(&mut lanes, now);
+        let ours = begun.iter().find(|start| start.handed.delivery.key.endpoint == healthy.id);
+        end(&mut lanes, ours.expect("a slot at once"), Duration::from_millis(1), now, Health::Good);
+        now += seconds(1);
+        lanes.tick(now);
+    }
+    assert_eq!(lanes.census().slow, 40);
+}
+
+#[test]
+fn slow_lanes_together_hold_half_of_the_slots() {
+    let mut lanes = small(8);
+    let failing: Vec<Endpoint> = (1..=20).map(|n| Endpoint { failing_since: Some(NOW), ..plain(n) }).collect();
+    for endpoint in &failing {
+        offer(&mut lanes, 1, endpoint, seconds(0));
+    }
+    assert_eq!(starts(&mut lanes, seconds(0)).len(), 4, "an endpoint that was failing is slow from the start");
+    let healthy = plain(99);
+    prove(&mut lanes, &healthy, seconds(0));
+    for message in 1..=9 {
+        offer(&mut lanes, message, &healthy, seconds(0));
+    }
+    assert_eq!(starts(&mut lanes, seconds(0)).len(), 4);
+}
+
+#[test]
+fn a_lane_that_answers_again_is_fast_again() {
+    let mut lanes = small(8);
+    let endpoint = Endpoint { failing_since: Some(NOW), ..plain(1) };
+    offer(&mut lanes, 1, &endpoint, seconds(0));
+    let start = lanes.start(seconds(0)).expect("a turn");
+    assert_eq!(lanes.census().slow, 1);
+    end(&mut lanes, &start, Duration::from_millis(3), seconds(0), Health::Good);
+    assert_eq!(lanes.census().slow, 0);
+}
+
+#[test]
+fn a_rate_limit_spreads_attempts_out() {
+    let mut lanes = small(8);
+    let rate: Rate = "2/s".parse().expect("a rate");
+    let endpoint = endpoint(1, |settings| settings.rate_limit = Some(rate));
+    prove(&mut lanes, &endpoint, seconds(0));
+    for message in 1..=4 {
+        offer(&mut lanes, message, &endpoint, seconds(0));
+    }
+    let mut begun = 1 + starts(&mut lanes, seconds(0)).len();
+    let mut now = seconds(0);
+    while begun < 5 {
+        now = lanes.tick(now).expect("it waits for its rate").max(now + Duration::from_millis(1));
+        lanes.tick(now);
+        begun += starts(&mut lanes, now).len();
+        let allowed = 2 + now.as_millis() / 500;
+        assert!(begun as u128 <= allowed, "{begun} attempts after {now:?}");
+        assert!(now < seconds(10), "the rate never allowed another attempt");
+    }
+}
+
+#[test]
+fn memory_is_bounded_in_number_and_in_bytes() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
+    assert_eq!(taken, limits::LANE_ROOM);
+
+    let mut lanes = Lanes::new(&Settings { lane_bytes: 10 * cost(bytes()), ..Settings::default() });
+    let taken = (0..100).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
+    assert_eq!(taken, 10);
+}
+
+#[test]
+fn reserved_room_that_is_not_used_is_free_again() {
+    let mut lanes = Lanes::new(&Settings { lane_bytes: cost(bytes()), ..Settings::default() });
+    let endpoint = plain(1);
+    for _ in 0..3 {
+        assert!(lanes.try_reserve(&endpoint, bytes(), NOW, seconds(0), || prepared(&endpoint)));
+        assert!(!lanes.try_reserve(&endpoint, bytes(), NOW, seconds(0), || prepared(&endpoint)));
+        lanes.unreserve(endpoint.id, bytes());
+    }
+}
+
+#[test]
+fn while_older_ones_wait_in_the_store_half_of_the_room_is_theirs() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    prove(&mut lanes, &endpoint, seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
+    assert_eq!(taken, limits::LANE_ROOM / 2);
+    let rooms = lanes.claims(NOW);
+    assert_eq!(rooms.len(), 1);
+    assert_eq!(rooms[0].count, limits::LANE_ROOM / 2);
+}
+
+#[test]
+fn a_lane_whose_receiver_fails_holds_little() {
+    let mut lanes = small(8);
+    let endpoint = Endpoint { failing_since: Some(NOW), ..plain(1) };
+    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
+    assert_eq!(taken, 2);
+}
+
+#[test]
+fn a_claim_that_brings_nothing_is_not_repeated_until_something_is_settled() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let [room] = lanes.claims(NOW)[..] else { panic!("one lane has something due") };
+    lanes.claimed(room, vec![handed(1, &endpoint)], Left::Known(Some(NOW)), NOW);
+    let start = lanes.start(seconds(0)).expect("a turn");
+    let [room] = lanes.claims(NOW)[..] else { panic!("more is due") };
+    lanes.claimed(room, Vec::new(), Left::Known(Some(NOW)), NOW);
+    assert!(lanes.claims(NOW).is_empty(), "what is due is ordered behind what is in flight");
+    assert_eq!(lanes.next_claim(), None);
+    end(&mut lanes, &start, Duration::from_millis(1), seconds(0), Health::Good);
+    assert_eq!(lanes.claims(NOW).len(), 1);
+}
+
+#[test]
+fn a_stall_behind_a_retry_ends_when_the_retry_is_due() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let [room] = lanes.claims(NOW)[..] else { panic!("one lane has something due") };
+    lanes.claimed(room, vec![handed(1, &endpoint)], Left::Known(Some(NOW)), NOW);
+    let start = lanes.start(seconds(0)).expect("a turn");
+    lanes.ended(Ended { endpoint: endpoint.id, token: start.token, took: seconds(0), health: Health::Bad }, seconds(0));
+    lanes.settled(endpoint.id, bytes(), Some(build::at(30)));
+    let [room] = lanes.claims(NOW)[..] else { panic!("the settlement may have freed others") };
+    lanes.claimed(room, Vec::new(), Left::Known(Some(NOW)), NOW);
+    assert_eq!(lanes.next_claim(), Some(build::at(30)));
+}
+
+#[test]
+fn what_is_hinted_during_a_claim_is_not_forgotten() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let [room] = lanes.claims(NOW)[..] else { panic!("one lane has something due") };
+    lanes.hint(endpoint.id, NOW);
+    lanes.claimed(room, Vec::new(), Left::Known(None), NOW);
+    assert_eq!(lanes.claims(NOW).len(), 1);
+}
+
+#[test]
+fn a_failed_claim_is_tried_again() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let [room] = lanes.claims(NOW)[..] else { panic!("one lane has something due") };
+    lanes.claimed(room, Vec::new(), Left::Unknown, NOW);
+    assert_eq!(lanes.claims(NOW).len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_was_disabled_gives_back_what_it_holds_and_takes_nothing() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    offer(&mut lanes, 1, &endpoint, seconds(0));
+    assert!(lanes.try_reserve(&endpoint, bytes(), NOW, seconds(0), || prepared(&endpoint)));
+    let status = EndpointStatus::Disabled { since: NOW, reason: hookyard_model::DisableReason::Manual };
+    let off = Endpoint { status, revision: hookyard_model::Revision(9), ..endpoint.clone() };
+    lanes.introduce(endpoint.id, Some(prepared(&off)), seconds(0));
+    assert_eq!(lanes.drain(endpoint.id).len(), 1);
+    assert!(lanes.enqueue(handed(2, &endpoint)).is_some(), "what was reserved before comes back");
+    assert!(!offer(&mut lanes, 3, &endpoint, seconds(0)));
+    assert_eq!(lanes.census().bytes, 0);
+    assert!(lanes.start(seconds(0)).is_none());
+}
+
+#[test]
+fn nothing_begins_while_the_store_is_far_behind() {
+    let mut lanes = small(limits::UNSETTLED * 2);
+    let endpoints: Vec<Endpoint> = (0..=limits::UNSETTLED as u64).map(plain).collect();
+    for endpoint in &endpoints {
+        offer(&mut lanes, 1, endpoint, seconds(0));
+        if let Some(start) = lanes.start(seconds(0)) {
+            let endpoint = start.handed.delivery.key.endpoint;
+            lanes.ended(Ended { endpoint, token: start.token, took: seconds(0), health: Health::Good }, seconds(0));
+        }
+    }
+    assert_eq!(lanes.unfinished(), limits::UNSETTLED);
+    assert!(lanes.start(seconds(0)).is_none());
+    lanes.settled(endpoints[0].id, bytes(), None);
+    assert!(lanes.start(seconds(0)).is_some());
+}
+
+#[test]
+fn an_idle_lane_is_forgotten_after_a_while() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    prove(&mut lanes, &endpoint, seconds(0));
+    assert!(lanes.forget_idle(seconds(1)).is_empty());
+    assert_eq!(lanes.forget_idle(limits::LANE_IDLE), [endpoint.id]);
+    assert_eq!(lanes.census().lanes, 0);
+}
+
+/// A step of a random life of the lanes.
+#[derive(Debug, Clone)]
+enum Step {
+    Offer(u64),
+    Start,
+    End { index: usize, slow: bool, good: bool },
+    Settle { due: bool },
+    Claim { brought: usize },
+    Pass(u64),
+    Disable(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u64..6).prop_map(Step::Offer),
+        4 => Just(Step::Start),
+        4 => (0usize..8, any::<bool>(), any::<bool>()).prop_map(|(index, slow, good)| Step::End { index, slow, good }),
+        3 => any::<bool>().prop_map(|due| Step::Settle { due }),
+        2 => (0usize..3).prop_map(|brought| Step::Claim { brought }),
+        2 => (1u64..1_500).prop_map(Step::Pass),
+        1 => (1u64..6).prop_map(Step::Disable),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn slots_rooms_and_bytes_always_add_up(steps in prop::collection::vec(step(), 1..300)) {
+        let mut lanes = Lanes::new(&Settings { slots: 6, lane_bytes: 40 * cost(bytes()), ..Settings::default() });
+        let mut now = Duration::ZERO;
+        let mut in_flight: Vec<Start> = Vec::new();
+        let mut unsettled: Vec<EndpointId> = Vec::new();
+        let mut message = 0;
+        for step in steps {
+            message += 1;
+            match step {
+                Step::Offer(n) => drop(offer(&mut lanes, message, &plain(n), now)),
+                Step::Start => in_flight.extend(lanes.start(now)),
+                Step::End { index, slow, good } if !in_flight.is_empty() => {
+                    let start = in_flight.remove(index % in_flight.len());
+                    let endpoint = start.handed.delivery.key.endpoint;
+                    let took = if slow { seconds(3) } else { Duration::from_millis(1) };
+                    let health = if good { Health::Good } else { Health::Bad };
+                    lanes.ended(Ended { endpoint, token: start.token, took, health }, now);
+                    unsettled.push(endpoint);
+                }
+                Step::Settle { due } => {
+                    if let Some(endpoint) = unsettled.pop() {
+                        lanes.settled(endpoint, bytes(), due.then_some(NOW));
+                    }
+                }
+                Step::Claim { brought } => {
+                    for room in lanes.claims(NOW) {
+                        let n = (1..6).find(|n| build::endpoint_id(*n) == room.endpoint).expect("one of ours");
+                        let rows = (0..brought.min(room.count)).map(|_| handed(message, &plain(n))).collect();
+                        drop(lanes.claimed(room, rows, Left::Known(None), NOW));
+                    }
+                }
+                Step::Pass(millis) => {
+                    now += Duration::from_millis(millis);
+                    lanes.tick(now);
+                }
+                Step::Disable(n) => drop(lanes.drain(build::endpoint_id(n))),
+                Step::End { .. } => {}
+            }
+            let census = lanes.census();
+            prop_assert_eq!(census.in_flight, in_flight.len());
+            prop_assert_eq!(lanes.unfinished(), in_flight.len() + unsettled.len());
+            let queued: usize = lanes.by_endpoint.values().map(|lane| lane.queue.len()).sum();
+            prop_assert_eq!(census.bytes, (queued + in_flight.len() + unsettled.len()) * cost(bytes()));
+            let slow = lanes.by_endpoint.values().filter(|lane| lane.pace == Pace::Slow);
+            prop_assert_eq!(lanes.board.slow.held, slow.map(|lane| lane.in_flight.len()).sum::<usize>());
+            for lane in lanes.by_endpoint.values() {
+                prop_assert!(lane.reserved == 0);
+                prop_assert!(!lane.can_start() || lane.waiting, "a lane with work waits for its turn");
+            }
+        }
+    }
+}
