@@ -7,16 +7,24 @@
 
 use std::str::FromStr;
 
+use hookyard_core::{json, order};
 use hookyard_model::{
     ApplicationId, AttemptId, Channel, DialectName, EndpointId, EventId, EventPattern, EventTime, EventType, JobId,
-    MessageId, OrganisationId, Rate, SourceId, Tag, TaskId, Timestamp, Uid, format_duration, parse_duration,
+    MessageId, Ordered, OrganisationId, Rate, SourceId, Tag, TaskId, Timestamp, Uid, format_duration, parse_duration,
 };
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus` and of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 4] = [("ids", ids), ("names", names), ("spans", spans), ("times", times)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("ids", ids),
+    ("names", names),
+    ("payloads", payloads),
+    ("pointers", pointers),
+    ("spans", spans),
+    ("times", times),
+];
 
 fn reads_back<T: FromStr + ToString>(text: &str) {
     if let Ok(value) = text.parse::<T>() {
@@ -53,6 +61,36 @@ pub fn names(data: &[u8]) {
     if let Ok(pattern) = pattern.parse::<EventPattern>() {
         let covers = pattern.matches(&event_type);
         assert!(pattern.is_glob() || covers == (pattern.as_str() == name), "`{pattern}` on `{name}`");
+    }
+}
+
+/// Payloads that say they are JSON: what is let through is JSON to other readers as well, at the same depth.
+pub fn payloads(data: &[u8]) {
+    // A little below serde_json's own limit, at which the two count differently.
+    if json::check_depth(data, 100).is_ok() {
+        let read = serde_json::from_slice::<serde::de::IgnoredAny>(data);
+        assert!(read.is_ok(), "let through, but {read:?}");
+        assert!(json::check_depth(data, 101).is_ok());
+    } else if let Ok(value) = serde_json::from_slice::<serde_json::Value>(data) {
+        // What serde_json reads as a tree is JSON; only its depth can have been refused.
+        assert!(json::check_depth(data, 128).is_ok(), "refused: {value}");
+    }
+}
+
+/// An endpoint's order pointer, and a payload to find its key in, given as a line and the rest.
+pub fn pointers(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (line, payload) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let Ok(pointer) = str::from_utf8(line) else { return };
+    if order::check_pointer(pointer).is_err() {
+        return;
+    }
+    let ordered = Ordered::Pointer(pointer.to_owned());
+    let key = order::order_key(&ordered, payload);
+    let spaced = [b" ".as_slice(), payload, b"\n"].concat();
+    assert_eq!(order::order_key(&ordered, &spaced), key, "white space around the payload moves `{pointer}`");
+    if key.is_some() {
+        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok(), "a key in what is not JSON");
     }
 }
 
