@@ -1,0 +1,14 @@
+//! Svix: the same scheme under `svix-*` headers; `410 Gone` is a failure like any other, as with Svix's own server.
+
+use hookyard_model::OnGone;
+
+use crate::standard_webhooks::{SVIX as NAMES, StandardWebhooks, WEBHOOK};
+
+/// The dialect.
+pub(crate) static SVIX: StandardWebhooks = StandardWebhooks {
+    name: "svix",
+    summary: "Svix: the payload as published, signed in `svix-*` headers.",
+    names: &NAMES,
+    other: &WEBHOOK,
+    on_gone: OnGone::Retry,
+};
