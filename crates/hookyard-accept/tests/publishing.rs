@@ -9,7 +9,9 @@ use hookyard_accept::{Defaults, Publish, PublishError, Published, Publisher, Rep
 use hookyard_model::{
     DeliveryState, DisableReason, Endpoint, EndpointId, OrderKey, Ordered, RawId, StateKind, Timestamp, limits,
 };
-use hookyard_ports::store::{ApplicationRef, ImportApplication, MessageRef, Resent, StatusChange};
+use hookyard_ports::store::{
+    ApplicationRef, ImportApplication, MessageQuery, MessageRef, Order, PageRequest, PageStart, Resent, StatusChange,
+};
 use hookyard_ports::testkit::{Deed, Fault, FaultyStore, MemoryNode, MemoryStore, build};
 use hookyard_ports::{Clock, Handed, Handoff, Ids, Metrics, Rng, Store};
 use parking_lot::Mutex;
@@ -256,6 +258,21 @@ async fn a_batch_is_answered_one_by_one_in_order() {
 }
 
 #[tokio::test]
+async fn a_batch_may_owe_as_many_deliveries_as_the_limit() {
+    let batch = || vec![wanted(); limits::BATCH_MESSAGES];
+    let each = u64::try_from(limits::BATCH_DELIVERIES / limits::BATCH_MESSAGES).expect("small");
+    for (endpoints, fits) in [(each, true), (each + 1, false)] {
+        let numbers: Vec<u64> = (1..=endpoints).collect();
+        let world = World::with(vec![build::import_application(1, &numbers)], 9, pass).await;
+        let answers = world.publisher.publish_batch(build::organisation(), &world.application, batch()).await;
+        match answers {
+            Ok(answers) => assert!(fits && answers.iter().all(Result::is_ok)),
+            Err(error) => assert!(!fits && matches!(error, PublishError::TooManyDeliveries), "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_fails_accepts_nothing_and_gives_room_back() {
     let world = World::new(9, |deed| if deed == Deed::Accept { Fault::Before } else { Fault::Pass }).await;
     match world.publish(wanted()).await {
@@ -273,6 +290,30 @@ async fn what_is_leased_is_handed_over_even_if_the_caller_went_away() {
     assert!(gone.is_err(), "the caller did not wait");
     world.publisher.finish().await;
     assert_eq!(world.told(), (2, 0, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_of_a_commit_whose_answer_was_lost_are_given_back() {
+    // The answer to the accept is lost; the first try to give the leases back fails as well.
+    let mut faults = vec![Fault::Before, Fault::After];
+    let world = World::new(9, move |deed| {
+        if matches!(deed, Deed::Accept | Deed::Release) { faults.pop().unwrap_or(Fault::Pass) } else { Fault::Pass }
+    })
+    .await;
+    assert!(matches!(world.publish(wanted()).await, Err(PublishError::Store(_))));
+    world.publisher.finish().await;
+    let kept = world.node.messages(MessageQuery {
+        application: build::application_id(1),
+        event_types: Vec::new(),
+        channel: None,
+        before: None,
+        after: None,
+        page: PageRequest { limit: 9, start: PageStart::First, order: Order::Descending },
+    });
+    let kept = kept.await.expect("the store answers").items;
+    let published = Published::New(Arc::clone(&kept[0].message));
+    assert_eq!(world.states(&published).await, [StateKind::Pending, StateKind::Pending]);
+    assert_eq!(world.told(), (0, 0, 9));
 }
 
 #[tokio::test]
