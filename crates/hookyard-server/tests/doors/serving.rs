@@ -123,6 +123,20 @@ async fn headers_beyond_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_too_much_gets_to_read_why() {
+    let world = World::new().await;
+    let Served { mut stream, stop, tasks } = serve(&world).await;
+    let body = vec![b'x'; hookyard_model::limits::API_BODY_BYTES + 1];
+    let head = format!("POST {APP}/msg HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n", token(None));
+    let request = [format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+    stream.write_all(&request).await.expect("all of it is taken");
+    let answer = read_until(&mut stream, "\"}").await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+    stop.cancel();
+    tokio::time::timeout(DEADLINE, tasks.wait()).await.expect("the loop ends");
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_the_next_one_waits() {
     let world =
         World::with(|settings| hookyard_server::DoorsSettings { connections: 1, ..settings }, |_| Fault::Pass).await;

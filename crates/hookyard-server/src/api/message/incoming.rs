@@ -202,7 +202,50 @@ fn raw_payload(raw: &RawValue) -> Result<Option<(Bytes, String)>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Texts that are almost a message.
+    fn almost_a_message() -> impl Strategy<Value = Vec<u8>> {
+        let member = prop::sample::select(vec![
+            "eventType",
+            "payload",
+            "data",
+            "eventId",
+            "eventTime",
+            "channels",
+            "tags",
+            "origin",
+            "deliverAt",
+            "payloadRetentionPeriod",
+            "transformationsParams",
+            "other",
+        ]);
+        let value = prop_oneof![
+            Just("\"a.b\"".to_owned()),
+            Just("null".to_owned()),
+            Just("[\"x\"]".to_owned()),
+            Just("{\"rawPayload\":\"x\"}".to_owned()),
+            "-?[0-9]{1,30}(e[0-9]{1,4})?",
+            "\"[ -!#-\\[\\]-~é]{0,12}\"",
+        ];
+        prop::collection::vec((member, value), 0..6).prop_map(|members| {
+            let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            format!("{{{}}}", members.join(",")).into_bytes()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_or_refused(json in prop_oneof![almost_a_message(), any::<Vec<u8>>()]) {
+            let body = Bytes::from(json);
+            match publish(&body, &body) {
+                Ok(read) => prop_assert!(!read.event_type.as_str().is_empty()),
+                Err(error) => prop_assert!(error.code().status().is_client_error()),
+            }
+        }
+    }
 
     fn read(json: &'static str) -> Result<Publish> {
         let body = Bytes::from_static(json.as_bytes());
