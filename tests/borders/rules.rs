@@ -95,13 +95,13 @@ const ONLY: [Only; 6] = [
     },
     Only {
         border: 4,
-        outside: &["hickory-resolver", "rustls-native-certs", "webpki-roots"],
+        outside: &["hickory-resolver"],
         ours: &["hookyard-egress"],
-        why: "only egress resolves names and decides whom to trust",
+        why: "only egress resolves names, because what was judged must be what is dialled",
     },
     Only {
         border: 4,
-        outside: &["hyper", "hyper-util", "rustls", "tokio-rustls"],
+        outside: &["hyper", "hyper-util", "rustls", "rustls-native-certs", "tokio-rustls", "webpki-roots"],
         ours: &["hookyard", "hookyard-egress", "hookyard-server"],
         why: "connections belong to egress, to the doors and to the command line",
     },
