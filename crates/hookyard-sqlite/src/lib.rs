@@ -1,1 +1,37 @@
-//! placeholder
+//! The embedded store: `SQLite` in one directory, for one process.
+//!
+//! The binary opens it and hands it on as `Arc<dyn Store>`; nobody else names it. It keeps every promise of
+//! [`hookyard_ports::Store`]: what was answered is on disk (`synchronous = FULL`), what failed did not happen.
+//!
+//! One thread writes. Callers' deeds wait in a queue; the writer takes all that wait, runs them in one transaction, commits
+//! with one fsync and answers each. Reads have threads and connections of their own and never hold the writer up. Another
+//! thread moves the write-ahead log into the database.
+//!
+//! What it leaves to others: decisions (`hookyard-core`), the stored form of settings and codes (`hookyard-record`).
+
+mod attempt;
+mod books;
+mod changes;
+mod checkpoint;
+mod column;
+mod configuration;
+mod deed;
+mod delivery;
+mod disk;
+mod fault;
+mod hot;
+mod marks;
+mod message;
+mod open;
+mod options;
+mod order;
+mod queue;
+mod read;
+mod readers;
+mod schema;
+mod shared;
+mod store;
+mod writer;
+
+pub use options::{OpenError, Options};
+pub use store::SqliteStore;

@@ -1,0 +1,236 @@
+//! Applications and endpoints as rows, read by readers and by the writer alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hookyard_model::{
+    Application, ApplicationId, Declaration, Endpoint, EndpointId, EndpointSettings, EndpointStatus, OrganisationId,
+    RawId, Revision,
+};
+use hookyard_ports::store::{ApplicationRef, ApplicationView};
+use hookyard_record::{Place, decode_disable, decode_file_kind, disable_code, open_settings};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::column::{Columns, bound};
+use crate::fault::{Attempted, Fault};
+use crate::shared::Shared;
+
+/// Enabled.
+pub(crate) const ENABLED: i64 = 0;
+/// Disabled.
+pub(crate) const DISABLED: i64 = 1;
+/// Archived.
+pub(crate) const ARCHIVED: i64 = 2;
+
+/// The columns that [`read_application`] reads, of `application AS a`.
+macro_rules! application {
+    () => {
+        "a.row, a.id, a.organisation, a.uid, a.name, a.metadata, a.rate_limit, a.require_https, a.declared_kind, \
+         a.declared_file, a.revision, a.created, a.updated, a.archived FROM application a "
+    };
+}
+
+/// An application by its id, archived ones included.
+pub(crate) const APPLICATION_BY_ID: &str = concat!("SELECT ", application!(), "WHERE a.id = ?1");
+/// An application that is not archived, by its uid.
+pub(crate) const APPLICATION_BY_UID: &str = concat!(
+    "SELECT ",
+    application!(),
+    "INDEXED BY application_uid WHERE a.organisation = ?1 AND a.uid = ?2 AND a.uid IS NOT NULL AND a.archived IS NULL"
+);
+/// The applications of an organisation that are not archived, after an id.
+pub(crate) const APPLICATIONS: &str = concat!(
+    "SELECT ",
+    application!(),
+    "INDEXED BY application_organisation WHERE a.organisation = ?1 AND a.id > ?2 AND a.archived IS NULL \
+     ORDER BY a.id LIMIT ?3"
+);
+
+/// An endpoint in its present form, by its id.
+pub(crate) const ENDPOINT_BY_ID: &str = "SELECT e.row, e.id, a.id, e.uid, e.revision, e.status, e.reason, e.since, \
+    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings FROM endpoint e \
+    JOIN application a ON a.row = e.application \
+    JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = e.revision WHERE e.id = ?1";
+/// The endpoints of an application in their present form, archived ones not, by id.
+pub(crate) const ENDPOINTS: &str = "SELECT e.row, e.id, a.id, e.uid, e.revision, e.status, e.reason, e.since, \
+    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings FROM application a \
+    CROSS JOIN endpoint e INDEXED BY endpoint_application ON e.application = a.row \
+    CROSS JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = e.revision \
+    WHERE a.row = ?1 AND e.application = ?1 AND e.status <> 2 ORDER BY e.id";
+/// The endpoints of an application as they were at a revision, archived ones not, by id.
+pub(crate) const ENDPOINTS_AT: &str = "SELECT e.row, e.id, a.id, e.uid, r.revision, r.status, r.reason, r.since, \
+    e.failing_since, r.declared_kind, r.declared_file, e.created, r.updated, r.settings FROM application a \
+    CROSS JOIN endpoint e INDEXED BY endpoint_application ON e.application = a.row \
+    CROSS JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = \
+    (SELECT max(revision) FROM endpoint_revision WHERE endpoint = e.row AND revision <= ?2) \
+    WHERE a.row = ?1 AND e.application = ?1 AND r.status <> 2 ORDER BY e.id";
+
+/// Where the settings of a form of an endpoint are sealed for.
+pub(crate) const fn place(endpoint: &[u8; 20], revision: Revision) -> Place<'_> {
+    Place { table: "endpoint_revision", id: endpoint, revision: revision.0 }
+}
+
+fn declaration(columns: &Columns<'_, '_>, index: usize) -> Attempted<Option<Declaration>> {
+    let Some(kind) = columns.text_or_null(index, "declared_kind")? else { return Ok(None) };
+    let kind = decode_file_kind(kind).ok_or_else(|| columns.corrupt("declared_kind"))?;
+    Ok(Some(Declaration { kind, file: columns.get(index + 1, "declared_file")? }))
+}
+
+/// Reads an application and its row number.
+pub(crate) fn read_application(row: &Row<'_>) -> Attempted<(i64, Application)> {
+    let columns = Columns::new("application", row);
+    let metadata: BTreeMap<String, String> = match columns.text_or_null(5, "metadata")? {
+        None => BTreeMap::new(),
+        Some(text) => serde_json::from_str(text).map_err(|_| columns.corrupt("metadata"))?,
+    };
+    let application = Application {
+        id: ApplicationId::from_raw(columns.id(1, "id")?),
+        organisation: OrganisationId::from_raw(columns.id(2, "organisation")?),
+        uid: columns.parse_or_null(3, "uid")?,
+        name: columns.get(4, "name")?,
+        metadata,
+        rate_limit: columns.parse_or_null(6, "rate_limit")?,
+        require_https: columns.get(7, "require_https")?,
+        declared: declaration(&columns, 8)?,
+        revision: Revision(columns.number(10, "revision")?),
+        created: columns.time(11, "created")?,
+        updated: columns.time(12, "updated")?,
+        archived: columns.time_or_null(13, "archived")?,
+    };
+    Ok((columns.get(0, "row")?, application))
+}
+
+/// Reads an endpoint and its row number.
+pub(crate) fn read_endpoint(shared: &Shared, row: &Row<'_>) -> Attempted<(i64, Endpoint)> {
+    let columns = Columns::new("endpoint", row);
+    let id = EndpointId::from_raw(columns.id(1, "id")?);
+    let revision = Revision(columns.number(4, "revision")?);
+    let since = columns.time_or_null(7, "since")?;
+    let status = match (columns.get(5, "status")?, columns.get::<Option<i64>>(6, "reason")?, since) {
+        (ENABLED, None, None) => EndpointStatus::Enabled,
+        (DISABLED, Some(reason), Some(since)) => {
+            let reason = decode_disable(reason).ok_or_else(|| columns.corrupt("reason"))?;
+            EndpointStatus::Disabled { since, reason }
+        }
+        (ARCHIVED, None, Some(since)) => EndpointStatus::Archived { since },
+        _ => return Err(columns.corrupt("status")),
+    };
+    let settings = shared.settings(id, revision, || open(shared, &columns, id, revision))?;
+    let endpoint = Endpoint {
+        id,
+        application: ApplicationId::from_raw(columns.id(2, "application")?),
+        uid: columns.parse_or_null(3, "uid")?,
+        revision,
+        settings,
+        status,
+        failing_since: columns.time_or_null(8, "failing_since")?,
+        declared: declaration(&columns, 9)?,
+        created: columns.time(11, "created")?,
+        updated: columns.time(12, "updated")?,
+    };
+    Ok((columns.get(0, "row")?, endpoint))
+}
+
+fn open(shared: &Shared, columns: &Columns<'_, '_>, id: EndpointId, revision: Revision) -> Attempted<EndpointSettings> {
+    let sealed: Vec<u8> = columns.get(13, "settings")?;
+    let raw = id.raw();
+    open_settings(&sealed, &shared.keyring, &place(raw.as_bytes(), revision))
+        .map_err(|_| Fault::corrupt("endpoint_revision", "settings", id))
+}
+
+/// Finds an application with a query that gives its columns.
+pub(crate) fn application(
+    connection: &Connection,
+    query: &str,
+    params: impl rusqlite::Params,
+) -> Attempted<Option<(i64, Application)>> {
+    let mut statement = connection.prepare_cached(query)?;
+    statement.query_row(params, |row| Ok(read_application(row))).optional()?.transpose()
+}
+
+/// An endpoint in its present form.
+pub(crate) fn endpoint(
+    connection: &Connection,
+    shared: &Shared,
+    id: EndpointId,
+) -> Attempted<Option<(i64, Arc<Endpoint>)>> {
+    let mut statement = connection.prepare_cached(ENDPOINT_BY_ID)?;
+    let found = statement.query_row([id.raw().as_bytes()], |row| Ok(read_endpoint(shared, row))).optional()?;
+    found.transpose().map(|found| found.map(|(row, endpoint)| (row, Arc::new(endpoint))))
+}
+
+/// The endpoints that a query gives.
+pub(crate) fn endpoints(
+    connection: &Connection,
+    shared: &Shared,
+    query: &str,
+    params: impl rusqlite::Params,
+) -> Attempted<Vec<(i64, Arc<Endpoint>)>> {
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query(params)?;
+    let mut endpoints = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (row, endpoint) = read_endpoint(shared, row)?;
+        endpoints.push((row, Arc::new(endpoint)));
+    }
+    Ok(endpoints)
+}
+
+/// The applications of an organisation that are not archived, after an id.
+pub(crate) fn applications(
+    connection: &Connection,
+    organisation: OrganisationId,
+    after: Option<ApplicationId>,
+    limit: usize,
+) -> Attempted<Vec<(i64, Application)>> {
+    let after = after.map_or(Vec::new(), |after| after.raw().as_bytes().to_vec());
+    let mut statement = connection.prepare_cached(APPLICATIONS)?;
+    let mut rows = statement.query(params![organisation.raw().as_bytes(), after, bound(limit)])?;
+    let mut applications = Vec::new();
+    while let Some(row) = rows.next()? {
+        applications.push(read_application(row)?);
+    }
+    Ok(applications)
+}
+
+/// An application that is not archived with its endpoints that are not.
+pub(crate) fn view(
+    connection: &Connection,
+    shared: &Shared,
+    organisation: OrganisationId,
+    reference: &ApplicationRef,
+) -> Attempted<Option<Arc<ApplicationView>>> {
+    let found = match reference {
+        ApplicationRef::Id(id) => application(connection, APPLICATION_BY_ID, [id.raw().as_bytes()])?,
+        ApplicationRef::Uid(uid) => {
+            application(connection, APPLICATION_BY_UID, params![organisation.raw().as_bytes(), uid.as_str()])?
+        }
+    };
+    let found = found.filter(|(_, found)| found.organisation == organisation && found.archived.is_none());
+    let Some((row, application)) = found else { return Ok(None) };
+    let endpoints = endpoints(connection, shared, ENDPOINTS, [row])?;
+    let endpoints = endpoints.into_iter().map(|(_, endpoint)| endpoint).collect();
+    Ok(Some(Arc::new(ApplicationView { application, endpoints })))
+}
+
+/// Every endpoint there is.
+pub(crate) fn all_endpoints(connection: &Connection) -> Attempted<Vec<EndpointId>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM endpoint")?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.map(|id| id.map(|id| EndpointId::from_raw(RawId::from_bytes(id)))).collect::<rusqlite::Result<_>>()?)
+}
+
+/// An application's row number, archived ones included.
+pub(crate) fn application_row(connection: &Connection, id: ApplicationId) -> Attempted<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT row FROM application WHERE id = ?1")?;
+    Ok(statement.query_row(params![id.raw().as_bytes()], |row| row.get(0)).optional()?)
+}
+
+/// A status as its three columns: status, reason, since.
+pub(crate) fn status_columns(status: &EndpointStatus) -> (i64, Option<u8>, Option<i64>) {
+    match status {
+        EndpointStatus::Enabled => (ENABLED, None, None),
+        EndpointStatus::Disabled { since, reason } => (DISABLED, Some(disable_code(*reason)), Some(since.as_micros())),
+        EndpointStatus::Archived { since } => (ARCHIVED, None, Some(since.as_micros())),
+    }
+}

@@ -1,0 +1,108 @@
+//! How a page is put together: where it begins, which rows it takes, where it stops.
+
+use hookyard_model::{RawId, Timestamp, limits};
+use hookyard_ports::store::{Order, Page, PageRequest, PageStart};
+
+/// Which way a list is walked, and between which ids, both excluded.
+///
+/// The open ends are not ids: the empty blob sorts before every id, and 21 bytes of ones after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Walk {
+    pub(crate) upwards: bool,
+    pub(crate) above: Vec<u8>,
+    pub(crate) below: Vec<u8>,
+}
+
+impl Walk {
+    /// The walk for a page. The times bound it where they can: an id is minted when its thing begins, give or take what
+    /// clocks jump; the exact times are for the caller to compare.
+    pub(crate) fn new<I: Copy>(
+        request: &PageRequest<I>,
+        raw: impl Fn(I) -> RawId,
+        after: Option<Timestamp>,
+        before: Option<Timestamp>,
+    ) -> Self {
+        let upwards = (request.order == Order::Ascending) != matches!(request.start, PageStart::Before(_));
+        let mut above =
+            after.map_or(Vec::new(), |time| RawId::first_of(time.minus(limits::CLOCK_SKEW)).as_bytes().to_vec());
+        let mut below =
+            before.map_or(vec![0xff; 21], |time| RawId::first_of(time.plus(limits::CLOCK_SKEW)).as_bytes().to_vec());
+        match request.start {
+            PageStart::First => {}
+            PageStart::After(id) | PageStart::Before(id) => {
+                let id = raw(id).as_bytes().to_vec();
+                if upwards {
+                    above = above.max(id);
+                } else {
+                    below = below.min(id);
+                }
+            }
+        }
+        Self { upwards, above, below }
+    }
+
+    /// The walk's query.
+    pub(crate) const fn of(&self, upwards: &'static str, downwards: &'static str) -> &'static str {
+        if self.upwards { upwards } else { downwards }
+    }
+}
+
+/// What becomes of a row that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is on the page.
+    Take,
+    /// It is not.
+    Skip,
+    /// The page ends before it.
+    Stop,
+}
+
+/// A page in the making.
+#[derive(Debug)]
+pub(crate) struct Pages<T> {
+    limit: usize,
+    items: Vec<T>,
+    examined: usize,
+    last: Option<RawId>,
+    done: bool,
+    ended_early: bool,
+}
+
+impl<T> Pages<T> {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { limit, items: Vec::new(), examined: 0, last: None, done: true, ended_early: false }
+    }
+
+    /// What becomes of the next row.
+    pub(crate) fn step(&mut self, id: RawId, is_wanted: bool) -> Step {
+        if self.examined == limits::PAGE_EXAMINED {
+            self.done = false;
+            self.ended_early = true;
+            return Step::Stop;
+        }
+        self.examined += 1;
+        self.last = Some(id);
+        if !is_wanted {
+            return Step::Skip;
+        }
+        if self.items.len() == self.limit {
+            self.done = false;
+            return Step::Stop;
+        }
+        Step::Take
+    }
+
+    pub(crate) fn take(&mut self, item: T) {
+        self.items.push(item);
+    }
+
+    /// The page, in the list's order.
+    pub(crate) fn finish<I>(mut self, start: &PageStart<I>) -> Page<T> {
+        if matches!(start, PageStart::Before(_)) {
+            self.items.reverse();
+        }
+        let examined_to = self.last.filter(|_| self.ended_early && self.items.is_empty());
+        Page { items: self.items, done: self.done, examined_to }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the writer, the readers and the store's handle have in common.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hookyard_model::{EndpointId, EndpointSettings, Incarnation, RawId, Revision};
+use hookyard_ports::{Clock, Metrics, Rng};
+use hookyard_record::Keyring;
+use parking_lot::Mutex;
+
+use crate::changes::Changed;
+
+/// Endpoints whose opened settings are remembered: enough for every lane that has work at once.
+const SETTINGS_KEPT: usize = 4_096;
+
+/// What every part of an open store can reach.
+pub(crate) struct Shared {
+    pub(crate) database: PathBuf,
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) changed: Changed,
+    pub(crate) tally: Tally,
+    settings: Mutex<HashMap<(EndpointId, Revision), Arc<EndpointSettings>>>,
+}
+
+/// What is committed, counted by the writer and read by anybody.
+pub(crate) struct Tally {
+    pending: AtomicU64,
+    leased: AtomicU64,
+    highest: Mutex<RawId>,
+}
+
+impl Tally {
+    pub(crate) fn publish(&self, pending: u64, leased: u64, highest: RawId) {
+        self.pending.store(pending, Ordering::Relaxed);
+        self.leased.store(leased, Ordering::Relaxed);
+        *self.highest.lock() = highest;
+    }
+
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn leased(&self) -> u64 {
+        self.leased.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn highest(&self) -> RawId {
+        *self.highest.lock()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: crate::Options, database: PathBuf, incarnation: Incarnation) -> Self {
+        let tally = Tally { pending: AtomicU64::new(0), leased: AtomicU64::new(0), highest: Mutex::new(RawId::MIN) };
+        Self {
+            database,
+            keyring: options.keyring,
+            clock: options.clock,
+            rng: options.rng,
+            metrics: options.metrics,
+            incarnation,
+            changed: Changed::new(),
+            tally,
+            settings: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The settings of a form of an endpoint, opened by `open` if they were not lately.
+    ///
+    /// A form never changes, so what is remembered is right for as long as it is remembered. A write that is rolled back
+    /// could leave a form that never was; `forget_settings` is for that.
+    pub(crate) fn settings<E>(
+        &self,
+        endpoint: EndpointId,
+        revision: Revision,
+        open: impl FnOnce() -> Result<EndpointSettings, E>,
+    ) -> Result<Arc<EndpointSettings>, E> {
+        if let Some(settings) = self.settings.lock().get(&(endpoint, revision)) {
+            return Ok(Arc::clone(settings));
+        }
+        let opened = Arc::new(open()?);
+        let mut settings = self.settings.lock();
+        if settings.len() >= SETTINGS_KEPT {
+            settings.clear();
+        }
+        Ok(Arc::clone(settings.entry((endpoint, revision)).or_insert(opened)))
+    }
+
+    /// Forgets all settings.
+    pub(crate) fn forget_settings(&self) {
+        self.settings.lock().clear();
+    }
+
+    /// Bytes on disk: the database and its write-ahead log.
+    pub(crate) fn bytes(&self) -> u64 {
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        size(&self.database) + size(&self.wal())
+    }
+
+    /// Where the write-ahead log is.
+    pub(crate) fn wal(&self) -> PathBuf {
+        let mut name = self.database.clone().into_os_string();
+        name.push("-wal");
+        name.into()
+    }
+}
