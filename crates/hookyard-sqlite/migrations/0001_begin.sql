@@ -169,10 +169,11 @@ CREATE TABLE attempt (
     CHECK ((status IS NULL) = (truncated IS NULL)),
     CHECK ((status IS NULL) = (body IS NULL))
 ) STRICT;
--- Lists an endpoint's attempts by age, keeps ids unique, and with the application's endpoints finds one by its id.
+-- Lists an endpoint's attempts by age, and with the application's endpoints finds one by its id. An attempt that is
+-- recorded again has the same endpoint and message, so the two indexes see it; an index of ids alone is not needed.
 CREATE UNIQUE INDEX attempt_endpoint ON attempt (endpoint, id);
 -- Lists a message's attempts by age, and finds them when the message is pruned.
-CREATE INDEX attempt_message ON attempt (message, id);
+CREATE UNIQUE INDEX attempt_message ON attempt (message, id);
 
 -- Counts for an endpoint and a minute (minutes since 1970), written once per commit.
 CREATE TABLE rollup (

@@ -52,11 +52,12 @@ impl Deed for Sweep {
                 }
             };
             let Some((reason, before)) = over else { continue };
-            for waits in [false, true] {
-                for row in waiting(books, endpoint.row, waits, before, left)? {
-                    call_off(books, endpoint.row, &row, reason)?;
-                    left -= 1;
-                }
+            // All are read before the first is called off, because that changes which wait behind an order key.
+            let mut rows = waiting(books, endpoint.row, false, before, left)?;
+            rows.extend(waiting(books, endpoint.row, true, before, left - rows.len())?);
+            left -= rows.len();
+            for row in rows {
+                call_off(books, endpoint.row, &row, reason)?;
             }
         }
         Ok(Ok(Swept { rows: self.limit - left, more: left == 0 }))
