@@ -22,7 +22,7 @@ use crate::store::{
 use crate::testkit::Seed;
 use crate::testkit::build::{self, application_id, at, attempt_id, dedupe, endpoint_id, message_id};
 
-const DEEDS: u64 = 250;
+const DEEDS: u64 = 300;
 
 pub async fn random_deeds_agree_with_the_model_from_seed_1(ground: Arc<dyn Ground>) {
     run(ground, 1).await;
@@ -103,9 +103,14 @@ impl Pair {
         attempt_id(self.attempts)
     }
 
-    /// A stored message's delivery, if one is drawn.
+    /// One of the last messages, pruned or not; 0 when there is none.
+    fn some_message(&mut self) -> u64 {
+        self.messages - self.seed.below(self.messages.clamp(1, 25)).min(self.messages)
+    }
+
+    /// One of the last messages' deliveries.
     async fn some_delivery(&mut self) -> Option<DeliveryKey> {
-        let message = 1 + self.seed.below(self.messages.max(1));
+        let message = self.some_message();
         let keys: Vec<DeliveryKey> = self.model.deliveries(message).await.iter().map(|one| one.key).collect();
         self.pick(&keys)
     }
@@ -113,16 +118,16 @@ impl Pair {
     async fn step(&mut self) -> &'static str {
         self.now += self.seed.below(30);
         match self.seed.below(40) {
-            0..=9 => self.accept().await,
-            10..=16 => self.claim().await,
+            0..=7 => self.accept().await,
+            8..=16 => self.claim().await,
             17..=25 => self.settle().await,
-            26..=28 => self.resend().await,
-            29 => self.cancel().await,
-            30 => self.release().await,
-            31..=32 => self.change_status().await,
+            26..=29 => self.resend().await,
+            30 => self.cancel().await,
+            31 => self.release().await,
+            32 => self.change_status().await,
             33..=34 => self.import().await,
             35 => {
-                if self.one_in(4) {
+                if self.one_in(8) {
                     self.now += limits::HELD.as_secs();
                 }
                 both!(self, sweep(self.now(), limits::SWEEP_ROWS));
@@ -278,9 +283,9 @@ impl Pair {
     async fn resend(&mut self) -> &'static str {
         let endpoints = self.endpoints.clone();
         let endpoint = self.pick(&endpoints).expect("there are endpoints");
-        let message = message_id(1 + self.seed.below(self.messages + 1));
+        let anywhere = DeliveryKey { message: message_id(self.some_message()), endpoint };
+        let key = if self.one_in(4) { None } else { self.some_delivery().await }.unwrap_or(anywhere);
         let idempotency = self.one_in(3).then(|| self.draw_idempotency());
-        let key = DeliveryKey { message, endpoint };
         let resend = Resend { application: application_id(1), key, now: self.now(), idempotency };
         both!(self, resend(resend));
         "resend"
@@ -343,7 +348,7 @@ impl Pair {
     }
 
     async fn expunge(&mut self) -> &'static str {
-        let message = 1 + self.seed.below(self.messages.max(1));
+        let message = self.some_message();
         if !message.is_multiple_of(3) {
             both!(self, expunge(application_id(1), message_id(message)));
         }
