@@ -109,6 +109,19 @@ pub(crate) fn load_token_settings(flags: &Flags, environment: &Environment) -> R
     faults.or(settings)
 }
 
+/// Variables that look like settings and are none, each with the setting that was probably meant.
+pub(crate) fn unknown_variables(environment: &Environment) -> Vec<(&str, Option<&'static str>)> {
+    // Read by clap, by the settings under another name, or by the commands alone.
+    const OTHERS: [&str; 3] = ["HOOKYARD_SERVER", "HOOKYARD_TOKEN", FILE_VARIABLE];
+    let known = || key::KEYS.iter().map(|key| key.environment).chain(OTHERS);
+    let is_known = |name: &str| {
+        let of_file = name.strip_suffix("_FILE").unwrap_or(name);
+        known().any(|known| known == name || known == of_file)
+    };
+    let unknown = environment.names().filter(|name| name.starts_with("HOOKYARD_") && !is_known(name));
+    unknown.map(|name| (name, fault::nearest(name, known()))).collect()
+}
+
 /// The file to read: what a flag or a variable names, else the usual one if it is there.
 fn path(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     let named = flags.config.clone().or_else(|| environment.get(FILE_VARIABLE).ok().map(PathBuf::from));

@@ -1,0 +1,206 @@
+//! `hookyard messages`: what was accepted, and what became of it.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::client::Client;
+use super::failure::Failure;
+use super::output::{self, Table};
+use super::page;
+
+/// Show messages and what became of them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Messages {
+    /// List an application's messages, the newest first.
+    List(List),
+    /// Show a message, its deliveries and its attempts.
+    Show(One),
+    /// Say why each endpoint got a message, or did not.
+    Explain(One),
+    /// Write a message's payload, byte for byte.
+    Raw(Raw),
+}
+
+/// Which messages.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The application, by id or uid.
+    app: String,
+    /// Only of this event type; may be repeated.
+    #[arg(long, value_name = "TYPE")]
+    event_type: Vec<String>,
+    /// Only on this channel.
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<String>,
+    /// Accepted before this time.
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
+    /// Accepted at or after this time.
+    #[arg(long, value_name = "TIME")]
+    after: Option<String>,
+    /// How many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+    /// Print JSON, payloads included.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Which message.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The application, by id or uid.
+    app: String,
+    /// The message, by id or event id.
+    message: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Which message.
+#[derive(Debug, Args)]
+pub(crate) struct Raw {
+    /// The application, by id or uid.
+    app: String,
+    /// The message, by id or event id.
+    message: String,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl Messages {
+    /// Asks the server and prints.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run().await,
+            Self::Show(one) => one.show().await,
+            Self::Explain(one) => one.explain().await,
+            Self::Raw(raw) => raw.run().await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let mut client = self.access.client()?;
+        let mut query: Vec<(&str, &str)> = self.event_type.iter().map(|text| ("event_types", text.as_str())).collect();
+        query.extend(self.channel.as_deref().map(|text| ("channel", text)));
+        query.extend(self.before.as_deref().map(|text| ("before", text)));
+        query.extend(self.after.as_deref().map(|text| ("after", text)));
+        query.push(("with_content", if self.json { "true" } else { "false" }));
+        let messages = page::all(&mut client, &["app", &self.app, "msg"], &query, self.limit).await?;
+        if self.json {
+            return output::json(&messages);
+        }
+        let mut table = Table::new(["ID", "EVENT TYPE", "ACCEPTED", "ORIGIN", "EVENT ID"]);
+        for message in &messages {
+            let cells = ["id", "eventType", "timestamp", "origin", "eventId"].map(|name| text(message, name));
+            table.row(cells);
+        }
+        output::bytes(table.render().as_bytes())
+    }
+}
+
+impl One {
+    async fn show(self) -> Result<(), Failure> {
+        let mut client = self.access.client()?;
+        let message = self.get(&mut client, None).await?;
+        let deliveries = self.get(&mut client, Some("delivery")).await?["data"].take();
+        let id = message["id"].as_str().unwrap_or(&self.message).to_owned();
+        let path = ["app", &self.app, "msg", &id, "attempt"];
+        let attempts = page::all(&mut client, &path, &[("with_content", "false")], usize::MAX).await?;
+        if self.json {
+            return output::json(&json!({ "message": message, "deliveries": deliveries, "attempts": attempts }));
+        }
+        output::line(&format!("message     {}", text(&message, "id")))?;
+        for (label, name) in [
+            ("event type", "eventType"),
+            ("event id", "eventId"),
+            ("event time", "eventTime"),
+            ("accepted", "timestamp"),
+            ("deliver at", "deliverAt"),
+            ("origin", "origin"),
+        ] {
+            if let Some(value) = message[name].as_str() {
+                output::line(&format!("{label:<11} {}", output::plain(value)))?;
+            }
+        }
+        output::line(&format!("payload     {}", message["payload"]))?;
+        output::line("")?;
+        output::bytes(deliveries_table(&deliveries).render().as_bytes())?;
+        output::line("")?;
+        output::bytes(attempts_table(&attempts).render().as_bytes())
+    }
+
+    async fn explain(self) -> Result<(), Failure> {
+        let mut client = self.access.client()?;
+        let explained = self.get(&mut client, Some("explain")).await?;
+        if self.json {
+            return output::json(&explained);
+        }
+        output::line(&format!("{} {}", text(&explained, "msgId"), text(&explained, "summary")))?;
+        let mut table = Table::new(["ENDPOINT", "DECISION", "WHY", "STATE", "AND THAT IS"]);
+        for endpoint in explained["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            let name = endpoint["endpointUid"].as_str().unwrap_or_else(|| text(endpoint, "endpointId"));
+            let (state, why) = (text(&endpoint["delivery"], "state"), text(&endpoint["delivery"], "why"));
+            table.row([name, text(endpoint, "decision"), text(endpoint, "why"), state, why]);
+        }
+        output::bytes(table.render().as_bytes())
+    }
+
+    async fn get(&self, client: &mut Client, part: Option<&str>) -> Result<Value, Failure> {
+        let mut path = vec!["app", &self.app, "msg", &self.message];
+        path.extend(part);
+        client.get(&path, &[]).await?.json()
+    }
+}
+
+impl Raw {
+    async fn run(self) -> Result<(), Failure> {
+        let mut client = self.access.client()?;
+        let answer = client.get(&["app", &self.app, "msg", &self.message, "raw"], &[]).await?;
+        output::bytes(&answer.body)
+    }
+}
+
+fn deliveries_table(deliveries: &Value) -> Table {
+    let mut table = Table::new(["ENDPOINT", "STATE", "ATTEMPTS", "ROUND", "DUE", "REASON"]);
+    for delivery in deliveries.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let name = delivery["endpointUid"].as_str().unwrap_or_else(|| text(delivery, "endpointId"));
+        let (attempts, round) = (delivery["attempts"].to_string(), delivery["round"].to_string());
+        table.row([name, text(delivery, "state"), &attempts, &round, text(delivery, "due"), text(delivery, "reason")]);
+    }
+    table
+}
+
+fn attempts_table(attempts: &[Value]) -> Table {
+    let mut table = Table::new(["ATTEMPT", "ENDPOINT", "STARTED", "OUTCOME", "STATUS", "TOOK", "DETAIL"]);
+    for attempt in attempts {
+        let status = match attempt["responseStatusCode"].as_u64() {
+            Some(0) | None => "-".to_owned(),
+            Some(status) => status.to_string(),
+        };
+        let took = format!("{} ms", attempt["responseDurationMs"]);
+        table.row([
+            text(attempt, "id"),
+            text(attempt, "endpointId"),
+            text(attempt, "timestamp"),
+            text(attempt, "outcome"),
+            &status,
+            &took,
+            text(attempt, "detail"),
+        ]);
+    }
+    table
+}
+
+/// A member that is a text, `-` when it is none.
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or("-")
+}

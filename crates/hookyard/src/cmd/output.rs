@@ -1,0 +1,81 @@
+//! What commands print: lines, aligned tables, JSON.
+//!
+//! Used by every command that answers on standard output. A reader that closes the pipe ends the command quietly.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// Writes one line.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+/// Writes bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::of_output)
+}
+
+/// Writes a value as JSON for programs.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Other(error.into()))?;
+    line(&text)
+}
+
+/// Rows with columns as wide as their widest cell.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
+        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+    }
+
+    /// Adds a row; control characters in it are shown, not acted upon.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [&str; N]) {
+        self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
+    }
+
+    /// The table as text.
+    pub(crate) fn render(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width =
+            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut shown = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                shown.push_str(&format!("{cell:width$}  "));
+            }
+            text.push_str(shown.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A text from elsewhere, safe for a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(|char| if char.is_control() { char.escape_default().collect() } else { vec![char] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_do_not_end_in_blanks() {
+        let mut table = Table::new(["ID", "STATE", "WHY"]);
+        table.row(["1", "delivered", ""]);
+        table.row(["2345", "failed", "\u{1b}[31mred"]);
+        let expected = "ID    STATE      WHY\n1     delivered\n2345  failed     \\u{1b}[31mred\n";
+        assert_eq!(table.render(), expected);
+    }
+}

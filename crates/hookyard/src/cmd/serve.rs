@@ -1,0 +1,176 @@
+//! `hookyard serve`: runs a node until it is told to stop.
+//!
+//! SIGTERM and SIGINT finish what is in flight and leave; a second one leaves at once. SIGHUP reads the configuration file
+//! again.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use hookyard_model::limits;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::failure::Failure;
+use crate::config::{Config, Environment, Flags, Key, key, unknown_variables};
+use crate::log;
+use crate::wiring::Node;
+
+/// Run the server.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    flags: ServeFlags,
+}
+
+/// Settings that flags may give; each has a key in the file and a variable in the environment.
+#[derive(Debug, Args)]
+pub(crate) struct ServeFlags {
+    /// The configuration file; by default `hookyard.toml`, if it is there.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The directory of the embedded database and the generated keys.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// A `postgres://…` database instead of the embedded one.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// What this node does: `all`, `doors` or `workers`.
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Immich's own webhook file.
+    #[arg(long, value_name = "FILE")]
+    immich_config: Option<String>,
+    /// How log lines look: `text` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl ServeFlags {
+    /// The flags as the settings read them.
+    pub(crate) fn flags(&self) -> Flags {
+        let given: [(Key, &Option<String>); 6] = [
+            (key::LISTEN, &self.listen),
+            (key::DATA, &self.data),
+            (key::DATABASE, &self.database),
+            (key::ROLE, &self.role),
+            (key::IMMICH_CONFIG, &self.immich_config),
+            (key::LOG_FORMAT, &self.log_format),
+        ];
+        let settings = given.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect();
+        Flags { config: self.config.clone(), settings }
+    }
+}
+
+impl Serve {
+    /// Runs until a signal.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let (flags, environment) = (self.flags.flags(), Environment::of_process());
+        let config = Config::load(&flags, &environment)?;
+        log::start(&config.settings.log.value, config.settings.log_format.value);
+        for (name, near) in unknown_variables(&environment) {
+            tracing::warn!(variable = name, did_you_mean = near, "the variable is not a setting and has no effect");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::Other(error.into()))?;
+        let served = runtime.block_on(serve(&config, &flags));
+        // After a second signal, what is still running is not waited for.
+        runtime.shutdown_background();
+        served
+    }
+}
+
+/// The signals that a server minds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+enum Asked {
+    Stop,
+    Reload,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Other(error.into()));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+}
+
+async fn serve(config: &Config, flags: &Flags) -> Result<(), Failure> {
+    // Before anything else, so that no signal kills a half-made start.
+    let mut signals = Signals::listen()?;
+    let node = Node::start(config, flags).await?;
+    let listener = match listen(config).await {
+        Ok(listener) => listener,
+        Err(failure) => {
+            node.stop().await;
+            return Err(failure);
+        }
+    };
+    let address = listener.local_addr().map_err(|error| Failure::Other(error.into()))?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let serving = tasks.spawn(node.doors().serve(listener, stop.clone()));
+    // Whether anybody reads the line changes nothing.
+    let _ = writeln!(std::io::stderr(), "listening on http://{address}");
+    let reloader = node.reloader();
+    let stopped = async {
+        // The listener ends by itself only when its task panicked.
+        let _ = serving.await;
+        node.stop().await;
+    };
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            asked = signals.next() => match asked {
+                Asked::Reload => {
+                    if let Err(failure) = reloader.reload().await {
+                        tracing::error!("the configuration was not reloaded, nothing changed: {failure}");
+                    }
+                }
+                Asked::Stop if stop.is_cancelled() => {
+                    return Err(Failure::Other(anyhow::anyhow!("stopped at once by a second signal")));
+                }
+                Asked::Stop => {
+                    let grace = hookyard_model::format_duration(limits::SHUTDOWN_GRACE);
+                    tracing::info!("stopping; what is in flight has {grace}, a second signal stops at once");
+                    stop.cancel();
+                }
+            },
+        }
+    }
+    if stop.is_cancelled() {
+        tracing::info!("stopped");
+        return Ok(());
+    }
+    Err(Failure::Other(anyhow::anyhow!("the doors ended without being told to")))
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let setting = &config.settings.listen;
+    TcpListener::bind(setting.value).await.map_err(|error| {
+        let address = setting.value;
+        let error = anyhow::Error::new(error).context(format!("cannot listen on `{address}` ({})", setting.place));
+        Failure::Other(error)
+    })
+}
