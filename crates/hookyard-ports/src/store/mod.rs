@@ -67,10 +67,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Due is: its due time is `now` or earlier. Of those due at the same time the first accepted goes first. Extra
     /// attempts that wait are claimed like what is pending. Afterwards this incarnation holds what is returned. Never
-    /// returns a delivery of an endpoint that was not asked for, is not enabled, or has had its room; nor one whose order
-    /// key has an earlier delivery pending or leased (a delivered one with an extra attempt is neither). A message whose
-    /// payload was expunged is not returned and takes no room; its delivery becomes cancelled, or stays delivered without
-    /// the extra attempt.
+    /// returns a delivery of an endpoint that was not asked for, is not enabled, or has had its room; nor one whose
+    /// order key has an earlier delivery pending or leased (a delivered one is neither, and its extra attempt, which is
+    /// out of order anyway, waits for nobody). A message whose payload was expunged is not returned and takes no room;
+    /// its delivery becomes cancelled, or stays delivered without the extra attempt.
     async fn claim(&self, claim: Claim) -> Result<Claims>;
 
     /// Records finished attempts and moves their deliveries on.

@@ -123,7 +123,7 @@ macro_rules! conformance_tests {
             other_order_keys_and_other_endpoints_are_free
             room_is_not_spent_on_what_waits_behind_an_order_key
             what_waits_behind_an_order_key_is_due_all_the_same
-            an_extra_attempt_waits_behind_earlier_ones_and_holds_nobody_back
+            an_extra_attempt_stands_outside_the_order
             an_expunged_message_is_cancelled_instead_of_claimed
             an_expunged_message_keeps_its_deliveries_delivered
             due_lists_enabled_endpoints_with_their_earliest_due_time

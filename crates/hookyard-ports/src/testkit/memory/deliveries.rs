@@ -157,9 +157,9 @@ impl Deliveries {
         self.waiting.get(&endpoint)?.first().map(|(due, ..)| *due)
     }
 
-    /// Whether an earlier delivery with the same order key is pending or leased.
+    /// Whether a delivery is open and an earlier one with the same order key is too.
     pub(super) fn is_behind(&self, delivery: &Delivery) -> bool {
-        let Some(order_key) = delivery.order_key else { return false };
+        let Some(order_key) = delivery.order_key.filter(|_| is_open(&delivery.state)) else { return false };
         let open = self.ordered.get(&(delivery.key.endpoint, order_key));
         open.and_then(BTreeSet::first).is_some_and(|first| *first < delivery.seq)
     }
