@@ -100,20 +100,12 @@ fn meta<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rus
 /// What is pending and what is leased, counted in the small indexes.
 fn count(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     let count = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
-    let waiting = count(COUNT_WAITING)?;
-    let held = count(COUNT_HELD)?;
-    let extra_waiting = count(COUNT_EXTRA_WAITING)?;
-    let extra_held = count(COUNT_EXTRA_HELD)?;
-    Ok((waiting.saturating_sub(extra_waiting), held.saturating_sub(extra_held)))
+    Ok((count(COUNT_PENDING)?, count(COUNT_LEASED)?))
 }
 
-/// What waits, extra attempts included.
-pub(crate) const COUNT_WAITING: &str =
-    "SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL AND holder IS NULL";
-/// What is held, extra attempts included.
-pub(crate) const COUNT_HELD: &str = "SELECT count(*) FROM delivery INDEXED BY delivery_holder WHERE holder IS NOT NULL";
-/// Extra attempts that wait.
-pub(crate) const COUNT_EXTRA_WAITING: &str =
-    "SELECT count(*) FROM delivery INDEXED BY delivery_extra WHERE state = 1 AND due IS NOT NULL AND holder IS NULL";
-/// Extra attempts that are held.
-pub(crate) const COUNT_EXTRA_HELD: &str = "SELECT count(*) FROM delivery INDEXED BY delivery_extra WHERE state = 1 AND due IS NOT NULL AND holder IS NOT NULL";
+/// What is pending.
+pub(crate) const COUNT_PENDING: &str = "SELECT count(*) FROM delivery INDEXED BY delivery_due \
+    WHERE due IS NOT NULL AND holder IS NULL AND state = 0";
+/// What is leased.
+pub(crate) const COUNT_LEASED: &str =
+    "SELECT count(*) FROM delivery INDEXED BY delivery_holder WHERE holder IS NOT NULL AND state = 0";
