@@ -7,24 +7,35 @@
 
 use std::str::FromStr;
 
+use bytes::Bytes;
 use hookyard_core::{json, order};
+use hookyard_dialects::{RawRequest, Verified, retry_after};
+use hookyard_egress::check_url;
 use hookyard_model::{
     ApplicationId, AttemptId, Channel, DialectName, EndpointId, EventId, EventPattern, EventTime, EventType, JobId,
-    MessageId, Ordered, OrganisationId, Rate, SourceId, Tag, TaskId, Timestamp, Uid, format_duration, parse_duration,
+    MessageId, Ordered, OrganisationId, Rate, Secret, SourceId, Tag, TaskId, Timestamp, Uid, format_duration, limits,
+    parse_duration,
 };
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus` and of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("ids", ids),
     ("names", names),
     ("payloads", payloads),
     ("pointers", pointers),
+    ("retry_after", retry_after_headers),
+    ("signatures", signatures),
     ("spans", spans),
     ("times", times),
+    ("urls", urls),
 ];
+
+/// The time and the secret of the example that Standard Webhooks publishes, so that a corpus can hold a valid signature.
+const PUBLISHED: Timestamp = Timestamp::from_seconds(1_614_265_330);
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn reads_back<T: FromStr + ToString>(text: &str) {
     if let Ok(value) = text.parse::<T>() {
@@ -94,6 +105,45 @@ pub fn pointers(data: &[u8]) {
     }
 }
 
+/// `Retry-After` headers of answers: digits never speed anything up, and every time is one that can be kept.
+pub fn retry_after_headers(data: &[u8]) {
+    let Some(at) = retry_after::parse(data, PUBLISHED) else { return };
+    assert!((Timestamp::MIN..=Timestamp::MAX).contains(&at));
+    if data.iter().all(u8::is_ascii_digit) {
+        assert!(at >= PUBLISHED);
+    }
+}
+
+/// Inbound requests, given as header lines, an empty line and the body: what is accepted is accepted for this body only.
+pub fn signatures(data: &[u8]) {
+    let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
+        Some(end) => (&data[..end], &data[end + 2..]),
+        None => (data, [].as_slice()),
+    };
+    let mut headers = http::HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n').take(100) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = http::HeaderName::from_bytes(&line[..colon]);
+        let value = http::HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    let method = http::Method::POST;
+    let secrets = [Secret::new(SECRET.to_owned())];
+    let (body, longer) = (Bytes::copy_from_slice(body), Bytes::from([body, b"x"].concat()));
+    for inbound in hookyard_dialects::all().iter().filter_map(|dialect| dialect.inbound()) {
+        let request = RawRequest { method: &method, target: "/in/x?y", headers: &headers, body: &body };
+        let verified = inbound.verify(&request, &secrets, PUBLISHED);
+        if matches!(verified, Verified::Accepted { .. }) {
+            let other = inbound.verify(&RawRequest { body: &longer, ..request }, &secrets, PUBLISHED);
+            assert!(matches!(other, Verified::Refused(_)), "the signature covers another body as well");
+        }
+        // Bytes and names that are decoded have passed their own rules; that it ends is what is asked here.
+        let _ = inbound.decode(&request);
+    }
+}
+
 /// Durations and rates from files, flags and bodies.
 pub fn spans(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
@@ -115,5 +165,21 @@ pub fn times(data: &[u8]) {
     if let Ok(time) = text.parse::<EventTime>() {
         assert_eq!(time.text(), text);
         assert!(time.at() >= Timestamp::MIN && time.at() <= Timestamp::MAX);
+    }
+}
+
+/// URLs of endpoints: what is kept has no credentials and no fragment, and is read back as itself.
+pub fn urls(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let Ok(endpoint) = check_url(text) else { return };
+    assert!(
+        endpoint.url.username().is_empty() && endpoint.url.password().is_none() && endpoint.url.fragment().is_none()
+    );
+    assert!(endpoint.url.host().is_some() && matches!(endpoint.url.scheme(), "http" | "https"));
+    if let Ok(again) = check_url(endpoint.url.as_str()) {
+        assert_eq!(again.url, endpoint.url);
+    } else {
+        // Percent-encoding may make it longer than the limit, and nothing else may be wrong with it.
+        assert!(endpoint.url.as_str().len() > limits::URL_BYTES, "`{}` does not read back", endpoint.url);
     }
 }
