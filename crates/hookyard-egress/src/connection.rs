@@ -114,10 +114,14 @@ impl BodyReader {
 
     pub(crate) fn poll_end(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<BodyEnd> {
         loop {
+            // The limit does not depend on where one read ended, so a body beyond it is too long even when all of it came.
+            if self.read > limits::RESPONSE_BYTES_READ {
+                return Poll::Ready(BodyEnd::TooLong);
+            }
             if self.body.is_end_stream() {
                 return Poll::Ready(BodyEnd::Complete);
             }
-            if self.read >= limits::RESPONSE_BYTES_READ {
+            if self.read == limits::RESPONSE_BYTES_READ {
                 return Poll::Ready(BodyEnd::TooLong);
             }
             connection.drive(cx);

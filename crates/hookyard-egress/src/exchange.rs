@@ -137,8 +137,9 @@ fn request(site: &Site, outgoing: Outgoing) -> http::Request<Full<Bytes>> {
     request
 }
 
-/// Whether a header is the transport's own, or one that proxies act on; no message and no endpoint may set these.
-pub fn is_transport_header(name: &HeaderName) -> bool {
+/// Whether a header is the transport's own, or one that proxies act on. Saving refuses them already; here is the last place
+/// where one could slip onto the wire.
+fn is_transport_header(name: &HeaderName) -> bool {
     const NAMES: &[&str] = &[
         "host",
         "content-length",
@@ -148,8 +149,6 @@ pub fn is_transport_header(name: &HeaderName) -> bool {
         "trailer",
         "upgrade",
         "keep-alive",
-        "expect",
-        "accept-encoding",
         "x-upstream-https-proxy",
     ];
     const PREFIXES: &[&str] = &["proxy-", "x-smokescreen-"];

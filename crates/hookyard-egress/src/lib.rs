@@ -26,7 +26,6 @@ mod wire;
 pub use allow::{Allow, AllowError, Nat64Prefix, Nat64PrefixError};
 pub use client::{Client, Options};
 pub use endpoint_url::{EndpointUrl, UrlError, check_url};
-pub use exchange::is_transport_header;
 pub use policy::{Destination, Host, Policy, Standing};
 pub use ranges::{Opened, RANGES, Range};
 pub use refusal::{Refusal, Rule, Subject};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hookyard_egress::{Policy, ResolveError, Tls};
-use hookyard_model::{Peer, Trust};
+use hookyard_model::{Peer, Trust, limits};
 use hookyard_ports::{Exchanged, RuleLabel, Transport};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -130,14 +130,23 @@ async fn a_mapped_address_of_a_resolver_is_dialled_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_name_is_tried_at_all_its_addresses() {
-    let receiver = Receiver::start_at("127.0.0.3:0", answer_once).await;
+async fn a_name_is_tried_at_its_first_addresses_in_order() {
+    let receiver = Receiver::start_at("127.0.0.99:0", answer_once).await;
     let port = receiver.address.port();
     let world = World::new(&["127.0.0.0/8"]);
-    world.names.answer("many.example", &["127.0.0.2", "127.0.0.3"]);
-    let exchange = world.post(&format!("http://many.example:{port}/")).await;
-    assert_eq!(exchange.peer, Some(Peer::Direct(receiver.address)));
-    response(exchange);
+    for ahead in 0..=limits::ADDRESSES_TRIED {
+        let name = format!("many{ahead}.example");
+        let mut addresses: Vec<String> = (0..ahead).map(|number| format!("127.0.0.{}", 10 + number)).collect();
+        addresses.push(receiver.address.ip().to_string());
+        world.names.put(&name, Ok(addresses.iter().map(|address| address.parse().unwrap()).collect()));
+        let exchange = world.post(&format!("http://{name}:{port}/")).await;
+        if ahead < limits::ADDRESSES_TRIED {
+            assert_eq!(exchange.peer, Some(Peer::Direct(receiver.address)), "{ahead} refuse ahead of it");
+            response(exchange);
+        } else {
+            assert!(matches!(&exchange.result, Exchanged::ConnectFailed(words) if words == "connection refused"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -165,6 +165,28 @@ async fn connections_are_not_shared_between_endpoints_or_degrees_of_trust() {
     assert_eq!(receiver.accepted(), 3);
 }
 
+#[tokio::test]
+async fn a_connection_is_kept_when_its_body_was_read_to_the_end_and_not_otherwise() {
+    for (length, connections) in [(limits::RESPONSE_BYTES_READ, 1), (limits::RESPONSE_BYTES_READ + 1, 2)] {
+        let receiver = Receiver::start(move |mut stream| async move {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            while read_request(&mut stream).await.is_some() {
+                // The last byte comes apart, so that reading can stop right before it.
+                let body = vec![b'x'; length - 1];
+                let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+                let _ = stream.write_all(b"x").await;
+            }
+        })
+        .await;
+        let world = World::new(&["127.0.0.1"]);
+        for _ in 0..2 {
+            let answer = world.answer(&receiver.url()).await;
+            assert_eq!((answer.body.len(), answer.truncated), (limits::RESPONSE_BYTES_KEPT, true));
+        }
+        assert_eq!(receiver.accepted(), connections, "{length} bytes");
+    }
+}
+
 /// A receiver that tells when a connection was closed by the client.
 async fn telling(closed: mpsc::UnboundedSender<()>) -> Receiver {
     Receiver::start(move |stream| {
