@@ -131,3 +131,35 @@ impl AsyncWrite for Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_read_though_writing_has_failed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let facts = Arc::<Facts>::default();
+        let mut wire = Wire::new(Stream::Plain(stream), Arc::clone(&facts));
+        wire.write_all(b"the beginning of a request").await.unwrap();
+        let (mut receiver, _) = listener.accept().unwrap();
+        receiver.read_exact(&mut [0]).unwrap();
+        receiver.write_all(b"answer").unwrap();
+        // Closing with bytes unread resets the connection.
+        drop(receiver);
+        while !facts.mute() {
+            wire.write_all(b"more of it").await.expect("a failed write is noted, not told");
+        }
+        assert!(!facts.heard());
+        let mut answer = [0; 6];
+        wire.read_exact(&mut answer).await.unwrap();
+        assert_eq!((&answer, facts.heard()), (b"answer", true));
+        facts.begin();
+        assert!(!facts.heard() && facts.mute(), "a connection that cannot be written to stays so");
+    }
+}
