@@ -134,8 +134,9 @@ CREATE TABLE delivery (
     CHECK (waits = 0 OR (state = 0 AND order_key IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 -- Claims: an endpoint's longest due that wait for nothing. What is accepted as leased and delivered never enters it. The
--- state is in it so that what is pending can be counted without the extra attempts, and without reading the rows.
-CREATE INDEX delivery_due ON delivery (endpoint, waits, due, message, state) WHERE due IS NOT NULL AND holder IS NULL;
+-- state is in it so that what is pending can be counted without the extra attempts, and the holder, always NULL, so that
+-- counting and looking for the first due time read no rows.
+CREATE INDEX delivery_due ON delivery (endpoint, waits, due, message, state, holder) WHERE due IS NOT NULL AND holder IS NULL;
 -- Rescue: what dead incarnations hold. As small as what is in flight. The state is in it for counting, too.
 CREATE INDEX delivery_holder ON delivery (holder, state) WHERE holder IS NOT NULL;
 -- Order: the first open delivery of a key. Rows without a key cost nothing.

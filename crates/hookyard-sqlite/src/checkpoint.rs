@@ -71,6 +71,11 @@ impl Checkpoints {
         }
     }
 
+    /// Moves everything, so that the next start has nothing to recover.
+    pub(crate) fn all(&self, connection: &Connection) {
+        self.run(connection, "TRUNCATE");
+    }
+
     /// What the thread does until it is told to stop.
     pub(crate) fn work(&self, connection: &Connection) {
         loop {

@@ -25,6 +25,8 @@ mod message;
 mod open;
 mod options;
 mod order;
+#[cfg(test)]
+mod plans;
 mod queue;
 mod read;
 mod readers;

@@ -181,6 +181,9 @@ fn write_all(
         write(&mut books, group);
         checkpoints.after_commit(&connection, wal_pages.load(Ordering::Relaxed));
     }
+    if books.is_closing {
+        checkpoints.all(&connection);
+    }
 }
 
 /// Commits a group, or each of it alone.

@@ -20,6 +20,20 @@ pub(crate) const EXPIRED: &str = "SELECT expires, seq FROM message INDEXED BY me
 /// Whether a message still owes something.
 pub(crate) const OWES: &str = "SELECT EXISTS (SELECT 1 FROM delivery WHERE message = ?1 AND due IS NOT NULL)";
 
+/// Dedupe keys that ran out.
+pub(crate) const KEYS: &str = "DELETE FROM dedupe WHERE (application, kind, key) IN (SELECT application, kind, key \
+    FROM dedupe INDEXED BY dedupe_expires WHERE expires IS NOT NULL AND expires <= ?1 LIMIT ?2)";
+/// Rollups older than the retention.
+pub(crate) const ROLLUPS: &str = "DELETE FROM rollup WHERE (endpoint, minute) IN (SELECT endpoint, minute FROM rollup \
+    INDEXED BY rollup_minute WHERE minute < ?1 LIMIT ?2)";
+/// A message with all that hangs on it.
+pub(crate) const REMOVE: [&str; 4] = [
+    "DELETE FROM attempt WHERE message = ?1",
+    "DELETE FROM delivery WHERE message = ?1",
+    "DELETE FROM dedupe WHERE message = ?1",
+    "DELETE FROM message WHERE seq = ?1",
+];
+
 /// Prunes.
 pub(crate) struct Prune {
     pub(crate) now: Timestamp,
@@ -48,21 +62,9 @@ impl Deed for Prune {
         let is_over = came_to_end && to == expired.last().copied();
         books.pruned_to = if is_over { (i64::MIN, i64::MIN) } else { to.unwrap_or(books.pruned_to) };
         let limit = bound(self.limit);
-        let keys = books
-            .connection
-            .prepare_cached(
-                "DELETE FROM dedupe WHERE (application, kind, key) IN (SELECT application, kind, key FROM dedupe \
-             INDEXED BY dedupe_expires WHERE expires IS NOT NULL AND expires <= ?1 LIMIT ?2)",
-            )?
-            .execute([self.now.as_micros(), limit])?;
+        let keys = books.connection.prepare_cached(KEYS)?.execute([self.now.as_micros(), limit])?;
         let oldest = self.now.minus(limits::RETENTION).as_seconds().div_euclid(60);
-        let rollups = books
-            .connection
-            .prepare_cached(
-                "DELETE FROM rollup WHERE (endpoint, minute) IN (SELECT endpoint, minute FROM rollup \
-             INDEXED BY rollup_minute WHERE minute < ?1 LIMIT ?2)",
-            )?
-            .execute([oldest, limit])?;
+        let rollups = books.connection.prepare_cached(ROLLUPS)?.execute([oldest, limit])?;
         if rows > 0 {
             // Rows are gone whose ids and places must not be given out again.
             books.marks.keep(books.connection)?;
@@ -83,12 +85,7 @@ fn expired(books: &Books<'_>, now: Timestamp, limit: usize) -> Attempted<Vec<(i6
 /// Removes a message with all that hangs on it, and gives how many rows that were.
 fn remove(books: &Books<'_>, message: i64) -> Attempted<usize> {
     let mut removed = 0;
-    for query in [
-        "DELETE FROM attempt WHERE message = ?1",
-        "DELETE FROM delivery WHERE message = ?1",
-        "DELETE FROM dedupe WHERE message = ?1",
-        "DELETE FROM message WHERE seq = ?1",
-    ] {
+    for query in REMOVE {
         removed += books.connection.prepare_cached(query)?.execute([message])?;
     }
     Ok(removed)

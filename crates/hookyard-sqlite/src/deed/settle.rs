@@ -18,6 +18,11 @@ use crate::writer::{Deed, Run};
 pub(crate) const END: &str = "UPDATE delivery SET state = ?4, reason = ?5, charged = ?6, due = NULL, holder = NULL, \
     waits = 0, manual = 0 WHERE message = ?1 AND endpoint = ?2 AND holder = ?3";
 
+/// A held delivery is tried again at once. The schedule of a delivered one is over; only the variant matters to its extra
+/// attempt.
+pub(crate) const AGAIN: &str = "UPDATE delivery SET charged = iif(state = 0, ?4, charged), variant = ?5 \
+    WHERE message = ?1 AND endpoint = ?2 AND holder = ?3";
+
 /// Settles.
 pub(crate) struct SettleAll(pub(crate) Vec<Settlement>);
 
@@ -65,11 +70,7 @@ fn move_on(books: &mut Books<'_>, endpoint: &EndpointMark, lease: Lease, next: N
     let (message, row) = (lease.message, endpoint.row);
     let written = match next {
         Next::Again { charged, variant } => {
-            // The schedule of a delivered one is over; only the variant matters to its extra attempt.
-            let mut statement = books.connection.prepare_cached(
-                "UPDATE delivery SET charged = iif(state = 0, ?4, charged), variant = ?5 \
-                 WHERE message = ?1 AND endpoint = ?2 AND holder = ?3",
-            )?;
+            let mut statement = books.connection.prepare_cached(AGAIN)?;
             statement.execute(params![message, row, holder, charged, variant])?
         }
         Next::Retry { due, charged, variant } if lease.is_open => {

@@ -21,6 +21,7 @@ impl Deed for Stop {
             "UPDATE node SET stopped = ?2 WHERE incarnation = ?1",
             params![int(books.shared.incarnation.0), self.now.as_micros()],
         )?;
+        books.is_closing = true;
         Ok(Ok(()))
     }
 }

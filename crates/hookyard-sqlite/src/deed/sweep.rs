@@ -14,7 +14,8 @@ use crate::fault::Attempted;
 use crate::writer::{Deed, Run};
 
 /// The endpoints that are not enabled and have something that waits.
-pub(crate) const OFF: &str = "SELECT e.id FROM endpoint e INDEXED BY endpoint_off WHERE e.status <> 0 AND EXISTS \
+pub(crate) const OFF: &str = "SELECT e.id FROM endpoint e INDEXED BY endpoint_off WHERE e.status IN (1, 2) \
+    AND e.status <> 0 AND EXISTS \
     (SELECT 1 FROM delivery d INDEXED BY delivery_due WHERE d.endpoint = e.row AND d.due IS NOT NULL \
     AND d.holder IS NULL)";
 /// What waits for an endpoint, due before a time.
