@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_model::{DeliveryState, EndpointChange, EndpointId, Next, Outcome, Timestamp};
+use hookyard_model::{DeliveryState, EndpointChange, EndpointId, Next, Timestamp};
 use hookyard_ports::store::{Accept, Settled, Settlement};
-use hookyard_ports::{Handed, OutcomeLabel, RuleLabel};
+use hookyard_ports::{Handed, OutcomeLabel};
 use tokio::sync::mpsc;
 
 use crate::attempt::Made;
@@ -146,9 +146,6 @@ fn count(shared: &Shared, made: &Made) {
     let Settlement { attempt, endpoint, next, .. } = &made.settlement;
     metrics.attempts.get_or_create(&OutcomeLabel { outcome: attempt.outcome.as_str() }).inc();
     metrics.attempt_seconds.observe(attempt.timings.total.as_secs_f64());
-    if let Outcome::Blocked(by) = &attempt.outcome {
-        metrics.blocked.get_or_create(&RuleLabel { rule: by.rule.clone() }).inc();
-    }
     if matches!(endpoint, Some(EndpointChange::Disabled { .. })) {
         metrics.disabled.inc();
     }

@@ -1,5 +1,6 @@
 //! The `hookyard` binary: reads the command line and leaves with an exit code; everything else is in its modules.
 
+mod bench;
 mod cmd;
 mod config;
 mod log;

@@ -1,40 +1,49 @@
-//! Puts a node together: keys, store, publisher, doors.
+//! Puts a node together: keys, store, egress, engine, publisher, doors.
 //!
 //! Called by `serve`, and the only place that names a store. The node is whole or does not start: settings this version
 //! cannot honour, a wrong file and a store that does not open are all said before the first connection is accepted.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookyard_accept::{Defaults, Publisher};
-use hookyard_model::Secret;
+use hookyard_egress::{Allow, Client, Policy, SystemResolver, Tls};
+use hookyard_engine::{Engine, Parts};
+use hookyard_model::{Secret, limits};
 use hookyard_ports::store::ImportReport;
 use hookyard_ports::{Clock, Handoff, Ids, Metrics, NoHandoff, Store, SystemClock, SystemRng};
 use hookyard_record::Keyring;
 use hookyard_server::{Doors, DoorsSettings};
 use hookyard_sqlite::{OpenError, Options, SqliteStore};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cmd::Failure;
 use crate::config::key_file::{KeyFile, make_folder};
-use crate::config::{Config, Environment, Faults, Flags, Role, Settings};
+use crate::config::{Config, Environment, Faults, Flags, Place, Role, Settings};
 
-/// A node that is ready to listen.
+/// A node that is ready to serve.
 pub(crate) struct Node {
     store: Arc<dyn Store>,
+    /// `None` on a node that only accepts.
+    delivering: Option<Delivering>,
     publisher: Publisher,
     doors: Arc<Doors>,
     reloader: Arc<Reloader>,
 }
 
 impl Node {
-    /// Opens the store, imports the file's rows and puts the doors before them.
-    pub(crate) async fn start(config: &Config, flags: &Flags) -> Result<Self, Failure> {
-        refuse_unsupported(&config.settings)?;
+    /// Opens the store, imports the file's rows, begins to deliver and puts the doors before it all. `address` is where
+    /// the doors will listen; nothing that strangers name may be sent there.
+    pub(crate) async fn start(config: &Config, flags: &Flags, address: SocketAddr) -> Result<Self, Failure> {
         let settings = &config.settings;
+        refuse_unsupported(settings)?;
+        warn_of_idle(settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::read_or_make(settings)?;
+        let policy = policy(settings, address)?;
         let directory = settings.data.value.clone();
         let keyring = Keyring::from_secrets(&keys.main).map_err(Failure::configuration)?;
         let options = Options::new(directory, keyring, Arc::clone(&metrics), Arc::clone(&clock));
@@ -54,14 +63,24 @@ impl Node {
             return Err(failure);
         }
 
-        let handoff: Arc<dyn Handoff> = Arc::new(NoHandoff);
+        let delivering = if settings.role.value == Role::Doors {
+            None
+        } else {
+            let (store, clock, ids, metrics) =
+                (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&metrics));
+            Some(Delivering::start(settings, policy, store, clock, ids, metrics).await?)
+        };
+        let handoff: Arc<dyn Handoff> = match &delivering {
+            Some(delivering) => delivering.engine.handoff(),
+            None => Arc::new(NoHandoff),
+        };
         let defaults = Defaults { retention: settings.retention.value };
         let publisher =
             Publisher::new(Arc::clone(&store), handoff, Arc::clone(&clock), ids, Arc::clone(&metrics), defaults);
         let mut doors = DoorsSettings::new(keys.jwt);
         doors.api_enabled = settings.api_enabled.value;
         let doors = Arc::new(Doors::new(doors, Arc::clone(&store), publisher.clone(), clock, metrics));
-        Ok(Self { store, publisher, doors, reloader })
+        Ok(Self { store, delivering, publisher, doors, reloader })
     }
 
     /// Its doors.
@@ -78,8 +97,93 @@ impl Node {
     /// free for another process.
     pub(crate) async fn stop(self) {
         self.publisher.finish().await;
+        if let Some(Delivering { engine, client }) = self.delivering {
+            engine.stop(limits::SHUTDOWN_GRACE).await;
+            client.shutdown().await;
+        }
         self.store.close().await;
     }
+}
+
+/// The part of a node that delivers.
+struct Delivering {
+    engine: Engine,
+    client: Arc<Client>,
+}
+
+impl Delivering {
+    /// Frees what a former life of this node held, and begins.
+    async fn start(
+        settings: &Settings,
+        policy: Policy,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Failure> {
+        let client = Arc::new(Client::new(hookyard_egress::Options {
+            policy,
+            resolver: Arc::new(SystemResolver::new(Arc::clone(&clock))),
+            tls: Tls::system([]),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        }));
+        let engine = Engine::start(Parts {
+            store,
+            transport: Arc::clone(&client) as _,
+            clock,
+            rng: Arc::new(SystemRng),
+            ids,
+            metrics,
+            settings: hookyard_engine::Settings {
+                retry: settings.retry.clone(),
+                timeout: settings.request_timeout.value,
+                disable_after: settings.disable_after.value,
+                slots: slots(),
+                ..hookyard_engine::Settings::default()
+            },
+        })
+        .await
+        .context("what a former life of this node held cannot be freed")?;
+        Ok(Self { engine, client })
+    }
+}
+
+/// What the guard lets out.
+fn policy(settings: &Settings, address: SocketAddr) -> Result<Policy, Failure> {
+    let place = &settings.egress_allow.place;
+    let allow = settings.egress_allow.value.iter().map(|entry| {
+        entry.parse::<Allow>().map_err(|error| Failure::configuration(format_args!("{place}: `egress.allow`: {error}")))
+    });
+    let public = settings.public_url.as_ref().map(|setting| &setting.value);
+    Ok(Policy {
+        allow: allow.collect::<Result<_, _>>()?,
+        trust_files: settings.egress_trust_files.value,
+        own_listeners: vec![address],
+        own_names: public
+            .and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))
+            .into_iter()
+            .collect(),
+        ..Policy::default()
+    })
+}
+
+/// How many attempts may be in flight: each takes a socket, and so does each connection to the doors. The limit of open
+/// files is raised as far as it goes.
+fn slots() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    let slots = limits::SLOTS.min(files / 8).max(1);
+    if slots < limits::SLOTS {
+        tracing::warn!(
+            files,
+            slots,
+            "the limit of open files is low; fewer attempts run at once (raise it with `ulimit -n`)"
+        );
+    }
+    slots
 }
 
 /// Reads the configuration file again and makes its rows what it says.
@@ -149,9 +253,25 @@ impl Keys {
 }
 
 fn open_failure(error: OpenError) -> Failure {
-    match error {
-        OpenError::WrongSecret(_) => Failure::configuration(error),
-        error => Failure::Other(error.into()),
+    if matches!(error, OpenError::WrongSecret(_)) {
+        Failure::configuration(error)
+    } else {
+        Failure::Other(error.into())
+    }
+}
+
+/// Says which of the settings that were given have no effect.
+fn warn_of_idle(settings: &Settings) {
+    let places = [
+        ("public_url", settings.public_url.as_ref().map(|setting| &setting.place)),
+        ("admin_password", settings.admin_password.as_ref().map(|setting| &setting.place)),
+        ("default_signature", Some(&settings.default_signature.place)),
+        ("trusted_proxies", Some(&settings.trusted_proxies.place)),
+    ];
+    for (name, place) in places {
+        if let Some(place) = place.filter(|place| **place != Place::Default) {
+            tracing::warn!(setting = name, %place, "the setting has no effect in this version");
+        }
     }
 }
 

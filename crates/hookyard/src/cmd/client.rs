@@ -24,7 +24,7 @@ use super::failure::Failure;
 /// How long reaching the server may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(60);
+const REQUEST: Duration = Duration::from_mins(1);
 /// Bytes of an answer: a page of the largest messages.
 const ANSWER_BYTES: usize = 1024 * 1024 * 1024;
 
@@ -238,7 +238,7 @@ pub(crate) fn error_text(said: &Value) -> Option<String> {
             };
             problems.iter().filter_map(problem).collect::<Vec<_>>().join("; ")
         }
-        _ => return None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
     let hint = said["hint"].as_str().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     Some(super::output::plain(&detail) + &hint)

@@ -131,7 +131,7 @@ impl One {
                 output::line(&format!("{label:<11} {}", output::plain(value)))?;
             }
         }
-        output::line(&format!("payload     {}", message["payload"]))?;
+        output::line(&format!("payload     {}", self.payload(&mut client, &message).await?))?;
         output::line("")?;
         output::bytes(deliveries_table(&deliveries).render().as_bytes())?;
         output::line("")?;
@@ -152,6 +152,19 @@ impl One {
             table.row([name, text(endpoint, "decision"), text(endpoint, "why"), state, why]);
         }
         output::bytes(table.render().as_bytes())
+    }
+
+    /// The payload as it came: what JSON readers make of numbers is not what was sent.
+    async fn payload(&self, client: &mut Client, message: &Value) -> Result<String, Failure> {
+        if message["payload"] == json!({ "expired": true }) {
+            return Ok("(expunged)".to_owned());
+        }
+        let path = ["app", &self.app, "msg", &self.message, "raw"];
+        let bytes = client.get(&path, &[]).await?.body;
+        Ok(match std::str::from_utf8(&bytes) {
+            Ok(text) => output::plain(text),
+            Err(_) => format!("({} bytes that are not text)", bytes.len()),
+        })
     }
 
     async fn get(&self, client: &mut Client, part: Option<&str>) -> Result<Value, Failure> {

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use self::failure::Failure;
-use crate::log;
+use crate::{bench, log};
 
 /// Receives, keeps and delivers webhooks.
 #[derive(Debug, Parser)]
@@ -42,6 +42,11 @@ enum Command {
     Endpoints(endpoints::Endpoints),
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    Bench(bench::Bench),
+    #[command(hide = true)]
+    BenchGenerate,
+    #[command(hide = true)]
+    BenchReceive,
     Completions(Completions),
     Man(Man),
 }
@@ -88,6 +93,9 @@ impl Command {
             Self::Resend(resend) => block_on(resend.run()),
             Self::Endpoints(endpoints) => block_on(endpoints.run()),
             Self::Config(config) => block_on(config.run()),
+            Self::Bench(bench) => bench_on_both_cores(bench),
+            Self::BenchGenerate => block_on(async { Ok(bench::generator().await?) }),
+            Self::BenchReceive => block_on(async { Ok(bench::receiver().await?) }),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }
@@ -103,6 +111,13 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     // A read of standard input cannot be given up and must not hold the end of the program.
     runtime.shutdown_background();
     done
+}
+
+/// Runs a benchmark whose generator and receiver may live in this process, beside the server in its own.
+fn bench_on_both_cores(bench: bench::Bench) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Other(error.into()))?;
+    Ok(runtime.block_on(bench::run(bench))?)
 }
 
 impl Completions {

@@ -52,7 +52,9 @@ impl Table {
         for row in &self.rows {
             let mut shown = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                shown.push_str(&format!("{cell:width$}  "));
+                let padding = width.saturating_sub(cell.chars().count()) + 2;
+                shown.push_str(cell);
+                shown.extend(std::iter::repeat_n(' ', padding));
             }
             text.push_str(shown.trim_end());
             text.push('\n');

@@ -119,15 +119,10 @@ impl Signals {
 async fn serve(config: &Config, flags: &Flags) -> Result<(), Failure> {
     // Before anything else, so that no signal kills a half-made start.
     let mut signals = Signals::listen()?;
-    let node = Node::start(config, flags).await?;
-    let listener = match listen(config).await {
-        Ok(listener) => listener,
-        Err(failure) => {
-            node.stop().await;
-            return Err(failure);
-        }
-    };
+    // Before the store, so that the guard knows the port; whoever connects meanwhile waits until the node is ready.
+    let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| Failure::Other(error.into()))?;
+    let node = Node::start(config, flags, address).await?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let serving = tasks.spawn(node.doors().serve(listener, stop.clone()));
     // Whether anybody reads the line changes nothing.

@@ -85,11 +85,6 @@ impl<'d> Table<'d> {
         Self { document, path: String::new(), span: 0..0, entries: Vec::new(), known: Vec::new() }
     }
 
-    /// Which file it stands in.
-    pub(crate) fn document(&self) -> &'d Document<'d> {
-        self.document
-    }
-
     /// Where it begins.
     pub(crate) fn place(&self) -> Place {
         self.document.place(self.span.start)
@@ -105,7 +100,7 @@ impl<'d> Table<'d> {
         self.known.push(name.to_owned());
         let found = self.entries.iter_mut().find(|(key, value)| key.get_ref() == name && value.is_some());
         let value = found.and_then(|(_, value)| value.take())?;
-        Some(Value { document: self.document, key: self.key(name), span: value.span(), value: value.into_inner() })
+        Some(Value { document: self.document, key: self.key(name), span: value.span(), given: value.into_inner() })
     }
 
     /// Takes a value that must be there.
@@ -123,7 +118,7 @@ impl<'d> Table<'d> {
         let taken = entries.into_iter().filter_map(|(name, value)| {
             let (name, value) = (name.into_inner(), value?);
             let key = self.key(&name);
-            Some((name, Value { document: self.document, key, span: value.span(), value: value.into_inner() }))
+            Some((name, Value { document: self.document, key, span: value.span(), given: value.into_inner() }))
         });
         taken.collect()
     }
@@ -152,7 +147,7 @@ pub(crate) struct Value<'d> {
     /// Its full name.
     pub(crate) key: String,
     span: Range<usize>,
-    value: DeValue<'d>,
+    given: DeValue<'d>,
 }
 
 impl<'d> Value<'d> {
@@ -172,27 +167,27 @@ impl<'d> Value<'d> {
     }
 
     fn wrong(&self, faults: &mut Faults, allowed: &str) {
-        self.fault(faults, format_args!("is {}, must be {allowed}", kind(&self.value)));
+        self.fault(faults, format_args!("is {}, must be {allowed}", kind(&self.given)));
     }
 
     /// Whether it is a table.
     pub(crate) fn is_table(&self) -> bool {
-        matches!(self.value, DeValue::Table(_))
+        matches!(self.given, DeValue::Table(_))
     }
 
     /// Whether it is `true` or `false`.
     pub(crate) fn is_boolean(&self) -> bool {
-        matches!(self.value, DeValue::Boolean(_))
+        matches!(self.given, DeValue::Boolean(_))
     }
 
     /// Whether it is an array.
     pub(crate) fn is_list(&self) -> bool {
-        matches!(self.value, DeValue::Array(_))
+        matches!(self.given, DeValue::Array(_))
     }
 
     /// A text.
     pub(crate) fn text(&self, faults: &mut Faults) -> Option<&str> {
-        if let DeValue::String(text) = &self.value {
+        if let DeValue::String(text) = &self.given {
             return Some(text);
         }
         self.wrong(faults, "a text in quotes");
@@ -201,7 +196,7 @@ impl<'d> Value<'d> {
 
     /// `true` or `false`.
     pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
-        if let DeValue::Boolean(value) = self.value {
+        if let DeValue::Boolean(value) = self.given {
             return Some(value);
         }
         self.wrong(faults, "`true` or `false`");
@@ -210,7 +205,7 @@ impl<'d> Value<'d> {
 
     /// A whole number within `range`.
     pub(crate) fn whole(&self, range: std::ops::RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
-        let DeValue::Integer(number) = &self.value else {
+        let DeValue::Integer(number) = &self.given else {
             self.wrong(faults, "a whole number");
             return None;
         };
@@ -225,10 +220,15 @@ impl<'d> Value<'d> {
 
     /// A number; finite.
     pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
-        let text = match &self.value {
+        let text = match &self.given {
             DeValue::Float(number) => number.as_str(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
-            _ => {
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
                 self.wrong(faults, "a number");
                 return None;
             }
@@ -247,7 +247,7 @@ impl<'d> Value<'d> {
             return Vec::new();
         }
         let (place, document, key) = (self.place(), self.document, self.key);
-        let DeValue::Array(items) = self.value else { return Vec::new() };
+        let DeValue::Array(items) = self.given else { return Vec::new() };
         if items.len() > max {
             faults.add(&place, &key, format_args!("has {} entries, at most {max} are allowed", items.len()));
             return Vec::new();
@@ -256,7 +256,7 @@ impl<'d> Value<'d> {
             document,
             key: key.clone(),
             span: item.span(),
-            value: item.into_inner(),
+            given: item.into_inner(),
         };
         items.into_iter().map(value).collect()
     }
@@ -267,7 +267,7 @@ impl<'d> Value<'d> {
             self.wrong(faults, "a table");
             return None;
         }
-        let DeValue::Table(table) = self.value else { return None };
+        let DeValue::Table(table) = self.given else { return None };
         Some(Table::new(self.document, self.key, self.span, table))
     }
 
@@ -288,7 +288,7 @@ impl<'d> Value<'d> {
 
     /// What stands there as the text of one setting: numbers and booleans as they are written.
     pub(crate) fn scalar(&self) -> Option<String> {
-        match &self.value {
+        match &self.given {
             DeValue::String(text) => Some(text.clone().into_owned()),
             DeValue::Integer(number) => Some(number.to_string()),
             DeValue::Float(number) => Some(number.to_string()),

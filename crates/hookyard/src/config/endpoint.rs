@@ -108,7 +108,9 @@ pub(crate) fn derived_uid(settings: &EndpointSettings, ordinal: usize) -> Uid {
             names.sort_unstable();
             names.dedup();
             part(b"some");
-            names.iter().for_each(|name| part(name.as_bytes()));
+            for name in names {
+                part(name.as_bytes());
+            }
         }
     }
     let digest = hash.finalize();

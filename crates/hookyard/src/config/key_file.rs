@@ -106,8 +106,8 @@ mod tests {
         assert_eq!(made.expose().len(), 2 * SECRET_BYTES);
         assert_eq!(KeyFile::Jwt.read_or_make(data.path(), &SystemRng).expect("read"), made);
         assert_ne!(KeyFile::Main.read_or_make(data.path(), &SystemRng).expect("made"), made);
-        let mode = std::fs::metadata(KeyFile::Jwt.path(data.path())).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(KeyFile::Jwt.path(data.path())).expect("there").permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(data.path()).expect("readable").count(), 2, "nothing is left beside them");
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, St
         expanded.push_str(value);
         // A variable's value is taken as it is: expanding it again would let a secret name other variables.
         if expanded.len() > EXPANDED_BYTES {
-            return Err(format!("is longer than {} bytes with its variables", EXPANDED_BYTES));
+            return Err(format!("is longer than {EXPANDED_BYTES} bytes with its variables"));
         }
         rest = after;
     }

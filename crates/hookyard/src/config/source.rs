@@ -16,10 +16,13 @@ pub(crate) struct DeclaredSource {
     /// Its name, a part of its door's path.
     pub(crate) name: Uid,
     /// The dialect that verifies and decodes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the doors of sources"))]
     pub(crate) dialect: DialectName,
     /// The application that it feeds.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the doors of sources"))]
     pub(crate) application: Uid,
     /// What its requests are verified with, the newest first.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the doors of sources"))]
     pub(crate) secrets: Vec<Secret<String>>,
     /// Where it is declared.
     pub(crate) place: Place,

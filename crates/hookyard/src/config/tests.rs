@@ -59,6 +59,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
         assert_eq!(shown(&config, name), (value.to_owned(), place.to_owned()), "{name}");
     }
     assert_eq!(config.settings.egress_allow.value, ["nas.lan:80", "192.168.0.0/16"]);
+    assert!(config.settings.egress_trust_files.value);
 }
 
 #[test]
@@ -71,7 +72,8 @@ fn every_default_reads_as_it_is_shown() {
     let again = good(&format!("retry_schedule = {schedule:?}\nretry_jitter = {}\n", key::RETRY_JITTER.default));
     assert_eq!(again.settings.retry, RetryPolicy::default());
     let texts = [key::LISTEN, key::REQUEST_TIMEOUT, key::DISABLE_AFTER, key::RETENTION];
-    let text: String = texts.iter().map(|key| format!("{} = {:?}\n", key.name, key.default)).collect();
+    let lines: Vec<String> = texts.iter().map(|key| format!("{} = {:?}", key.name, key.default)).collect();
+    let text = lines.join("\n");
     let again = good(&text).settings;
     assert_eq!(again.listen.value, config.settings.listen.value);
     assert_eq!(again.request_timeout.value, config.settings.request_timeout.value);
@@ -335,7 +337,10 @@ fn a_full_file_reads_as_it_stands() {
     assert!(application.endpoints[0].1.disabled);
     let auth = application.endpoints[0].1.settings.basic_auth.as_ref().expect("moved out of the URL");
     assert_eq!((auth.user.as_str(), auth.password.expose().as_str()), ("u@", "p:"));
-    assert_eq!(config.declared.sources[0].name.as_str(), "github");
+    let source = &config.declared.sources[0];
+    let names = [source.name.as_str(), source.dialect.as_str(), source.application.as_str()];
+    assert_eq!(names, ["github", "standard", "party"]);
+    assert_eq!(source.secrets.len(), 1);
 }
 
 #[test]
@@ -350,11 +355,13 @@ fn an_import_has_every_row_of_the_file() {
 }
 
 fn uids(endpoints: &[(&str, &str)]) -> Vec<String> {
-    let mut text = "[[application]]\nuid = \"a\"\n".to_owned();
-    for (url, rest) in endpoints {
-        text.push_str(&format!("[[application.endpoint]]\nurl = {url:?}\n{rest}\n"));
-    }
-    good(&text).declared.applications[0].endpoints.iter().map(|(uid, _)| uid.to_string()).collect()
+    let endpoint = |(url, rest): &(&str, &str)| format!("[[application.endpoint]]\nurl = {url:?}\n{rest}\n");
+    let endpoints: Vec<String> = endpoints.iter().map(endpoint).collect();
+    good(&format!("[[application]]\nuid = \"a\"\n{}", endpoints.concat())).declared.applications[0]
+        .endpoints
+        .iter()
+        .map(|(uid, _)| uid.to_string())
+        .collect()
 }
 
 #[test]
@@ -411,8 +418,8 @@ fn what_is_no_toml_is_reported_with_its_place() {
 
 #[test]
 fn a_report_of_garbage_is_bounded() {
-    let text: String = (0..5_000).map(|number| format!("k{number} = 1\n")).collect();
-    let report = report(&text);
+    let lines: Vec<String> = (0..5_000).map(|number| format!("k{number} = 1")).collect();
+    let report = report(&lines.join("\n"));
     assert!(report.starts_with("configuration has 5000 faults\n"), "{report}");
     assert!(report.ends_with("and 4950 more\n"), "{report}");
 }

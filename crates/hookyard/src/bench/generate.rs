@@ -1,0 +1,169 @@
+//! Generates load: requests over kept-alive connections, as fast as they are answered or at a steady rate.
+//!
+//! At a steady rate the latency of a request counts from when it was to be sent, not from when a connection was free for
+//! it, so that a stall is not hidden by the pause it causes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use hookyard_ports::Clock;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::measure::{self, Latency, nanoseconds};
+use super::payload;
+use super::wire::Connection;
+
+/// What to send, where to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// Where to.
+    pub address: SocketAddr,
+    /// The path of the request.
+    pub path: String,
+    /// The bearer token; without one the payload is the whole body.
+    pub token: Option<String>,
+    /// How many connections.
+    pub connections: usize,
+    /// The number of the first message.
+    pub first: u64,
+    /// How many messages.
+    pub messages: u64,
+    /// Bytes of a payload.
+    pub payload: usize,
+    /// Messages per second; `None` is as fast as they are answered.
+    pub rate: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Generated {
+    /// Requests answered with 2xx.
+    pub acknowledged: u64,
+    /// Requests answered otherwise, or not at all. A connection that breaks ends its share of the load.
+    pub failed: u64,
+    /// When the first was sent, in nanoseconds since the epoch.
+    pub began: u64,
+    /// From sending (or from when it was to be sent) to the answer.
+    pub accept: Latency,
+}
+
+/// Sends the whole load. `acknowledged` is told the number of each message that was answered with 2xx.
+pub(crate) async fn generate(
+    load: Load,
+    clock: Arc<dyn Clock>,
+    acknowledged: impl Fn(u64) + Send + Sync + 'static,
+) -> anyhow::Result<Generated> {
+    let shared = Arc::new(Shared {
+        next: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+        accept: Mutex::new(measure::histogram()?),
+        acknowledged: Box::new(acknowledged),
+        began: Instant::now(),
+        clock: Arc::clone(&clock),
+        load,
+    });
+    let began = nanoseconds(clock.now());
+    let mut connections = JoinSet::new();
+    for _ in 0..shared.load.connections {
+        connections.spawn(Arc::clone(&shared).run());
+    }
+    while let Some(ended) = connections.join_next().await {
+        ended?;
+    }
+    let accept = shared.accept.lock();
+    Ok(Generated {
+        acknowledged: accept.len(),
+        failed: shared.failed.load(Ordering::Relaxed),
+        began,
+        accept: Latency::of(&accept),
+    })
+}
+
+struct Shared {
+    load: Load,
+    next: AtomicU64,
+    failed: AtomicU64,
+    accept: Mutex<Histogram<u64>>,
+    acknowledged: Box<dyn Fn(u64) + Send + Sync>,
+    began: Instant,
+    clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        let mut request = Vec::new();
+        let mut connection: Option<Connection> = None;
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.load.messages {
+                return;
+            }
+            let due = self.due(index);
+            if let Some(due) = due {
+                tokio::time::sleep_until(due).await;
+            }
+            let sent = due.unwrap_or_else(now);
+            self.write(&mut request, self.load.first + index);
+            match self.exchange(&mut connection, &request).await {
+                Ok(status) if (200..300).contains(&status) => {
+                    (self.acknowledged)(self.load.first + index);
+                    let took = now().saturating_duration_since(sent);
+                    self.accept.lock().saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+                }
+                answer => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    if answer.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn due(&self, index: u64) -> Option<Instant> {
+        let rate = self.load.rate.filter(|rate| *rate > 0)?;
+        Some(self.began + Duration::from_nanos(index.saturating_mul(1_000_000_000 / rate)))
+    }
+
+    async fn exchange(&self, connection: &mut Option<Connection>, request: &[u8]) -> std::io::Result<u16> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(Connection::new(TcpStream::connect(self.load.address).await?)?),
+        };
+        connection.write(request).await?;
+        connection.response().await
+    }
+
+    fn write(&self, request: &mut Vec<u8>, number: u64) {
+        use std::io::Write as _;
+        const BEFORE: &str = r#"{"eventType":"bench.message","payload":"#;
+        request.clear();
+        let Load { address, path, payload: size, token, .. } = &self.load;
+        let envelope = if token.is_some() { BEFORE.len() + 1 } else { 0 };
+        let length = payload::size(*size) + envelope;
+        write!(request, "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n")
+            .expect("writing to memory cannot fail");
+        if let Some(token) = token {
+            write!(request, "authorization: Bearer {token}\r\n").expect("writing to memory cannot fail");
+        }
+        write!(request, "content-length: {length}\r\n\r\n").expect("writing to memory cannot fail");
+        if token.is_some() {
+            request.extend_from_slice(BEFORE.as_bytes());
+        }
+        payload::write(request, *size, number, nanoseconds(self.clock.now()));
+        if token.is_some() {
+            request.push(b'}');
+        }
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
