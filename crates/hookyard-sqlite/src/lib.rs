@@ -19,6 +19,8 @@ mod deed;
 mod delivery;
 mod disk;
 mod fault;
+#[cfg(test)]
+mod group;
 mod hot;
 mod marks;
 mod message;

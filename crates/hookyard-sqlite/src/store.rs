@@ -75,6 +75,21 @@ impl SqliteStore {
         Self { shared, writer, readers, checkpoints, ended, threads }
     }
 
+    #[cfg(test)]
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    #[cfg(test)]
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    #[cfg(test)]
+    pub(crate) fn metrics(&self) -> &hookyard_ports::Metrics {
+        &self.shared.metrics
+    }
+
     /// Ends the threads and waits for them; the directory's lock is free afterwards.
     fn join(threads: Threads) {
         for thread in threads.others.into_iter().chain([threads.writing]) {
