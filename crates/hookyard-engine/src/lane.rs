@@ -43,6 +43,9 @@ pub(crate) enum Asking {
     Free,
     /// A claim is asking for it.
     UnderWay,
+    /// A claim is asking for it, and something was settled since it began: that its answer brings nothing may be out of
+    /// date when it comes.
+    Overtaken,
     /// The last claim brought nothing although something is due: it is ordered behind what is in flight. Asking again is
     /// useless until a settlement, a retry's due time or a sweep of the due index.
     Stalled,
@@ -153,7 +156,7 @@ impl Lane {
     /// to them, so that neither starves.
     pub(crate) fn takes_fresh(&self, now: Timestamp) -> bool {
         let room = self.room();
-        if self.next_due.is_some_and(|due| due <= now) || self.asking == Asking::UnderWay {
+        if self.next_due.is_some_and(|due| due <= now) || self.is_asking() {
             room > self.capacity() / 2
         } else {
             room > 0
@@ -163,14 +166,20 @@ impl Lane {
     /// Whether a claim is worth its transaction: a quarter of the room is free, or nothing else is left to do.
     pub(crate) fn wants_claim(&self) -> bool {
         let room = self.room();
-        self.asking != Asking::UnderWay && room > 0 && (room >= self.capacity() / 4 || self.queue.is_empty())
+        !self.is_asking() && room > 0 && (room >= self.capacity() / 4 || self.queue.is_empty())
     }
 
     /// Something changed that may let a claim bring something.
     pub(crate) fn unstall(&mut self) {
-        if self.asking == Asking::Stalled {
-            self.asking = Asking::Free;
-        }
+        self.asking = match self.asking {
+            Asking::Free | Asking::Stalled => Asking::Free,
+            Asking::UnderWay | Asking::Overtaken => Asking::Overtaken,
+        };
+    }
+
+    /// Whether a claim is asking for it.
+    fn is_asking(&self) -> bool {
+        matches!(self.asking, Asking::UnderWay | Asking::Overtaken)
     }
 
     /// Notes how an attempt that took `took` ended.
@@ -189,7 +198,7 @@ impl Lane {
     /// Whether nothing would be lost by forgetting it.
     pub(crate) fn is_idle(&self, now: Duration) -> bool {
         self.held() == 0
-            && self.asking != Asking::UnderWay
+            && !self.is_asking()
             && self.next_due.is_none()
             && now.saturating_sub(self.used) >= limits::LANE_IDLE
     }

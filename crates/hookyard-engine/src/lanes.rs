@@ -439,12 +439,13 @@ impl Lanes {
     pub(crate) fn claimed(&mut self, room: Room, brought: Vec<Handed>, next: Left, now: Timestamp) -> Vec<Handed> {
         let id = room.endpoint;
         let lane = self.by_endpoint.get_mut(&id).expect("a lane with reserved room is not forgotten");
-        lane.asking = Asking::Free;
+        let overtaken = std::mem::replace(&mut lane.asking, Asking::Free) == Asking::Overtaken;
         lane.reserved -= room.count;
         self.bytes = self.bytes.saturating_sub(room.bytes);
         match next {
             Left::Known(due) => {
-                if brought.is_empty() && lane.next_due.is_none() && due.is_some_and(|due| due <= now) {
+                let nothing = brought.is_empty() && lane.next_due.is_none() && !overtaken;
+                if nothing && due.is_some_and(|due| due <= now) {
                     lane.asking = Asking::Stalled;
                 }
                 lane.next_due = lane.next_due.into_iter().chain(due).min();

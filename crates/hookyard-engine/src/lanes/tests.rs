@@ -250,6 +250,21 @@ fn a_claim_that_brings_nothing_is_not_repeated_until_something_is_settled() {
 }
 
 #[test]
+fn a_settlement_that_overtakes_a_claim_keeps_the_lane_from_stalling() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, NOW);
+    let [room] = lanes.claims(NOW)[..] else { panic!("one lane has something due") };
+    lanes.claimed(room, vec![handed(1, &endpoint)], Left::Known(Some(NOW)), NOW);
+    let start = lanes.start(seconds(0)).expect("a turn");
+    let [room] = lanes.claims(NOW)[..] else { panic!("more is due") };
+    end(&mut lanes, &start, Duration::from_millis(1), seconds(0), Health::Good);
+    lanes.claimed(room, Vec::new(), Left::Known(Some(NOW)), NOW);
+    assert_eq!(lanes.claims(NOW).len(), 1, "nobody else will ask for what the settlement freed");
+}
+
+#[test]
 fn a_stall_behind_a_retry_ends_when_the_retry_is_due() {
     let mut lanes = small(8);
     let endpoint = plain(1);
