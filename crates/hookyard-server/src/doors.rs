@@ -15,6 +15,7 @@ use hookyard_model::{Secret, limits};
 use hookyard_ports::{Clock, Metrics, RuleLabel, Store};
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
+use crate::api::reload::Reload;
 use crate::auth::Tokens;
 use crate::error::{ApiError, Code};
 use crate::{api, health, metrics};
@@ -28,12 +29,14 @@ pub struct DoorsSettings {
     pub api_enabled: bool,
     /// Connections at once; the next one waits to be accepted until another ends.
     pub connections: usize,
+    /// Reads the configuration file again, where there is one.
+    pub reload: Option<Reload>,
 }
 
 impl DoorsSettings {
     /// Settings with this secret, everything else at its default.
     pub fn new(jwt_secret: Secret<String>) -> Self {
-        Self { jwt_secret, api_enabled: true, connections: limits::DOOR_CONNECTIONS }
+        Self { jwt_secret, api_enabled: true, connections: limits::DOOR_CONNECTIONS, reload: None }
     }
 }
 
@@ -45,6 +48,7 @@ pub struct Doors {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tokens: Tokens,
     pub(crate) connections: usize,
+    pub(crate) reload: Option<Reload>,
     api_enabled: bool,
 }
 
@@ -57,8 +61,8 @@ impl Doors {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let DoorsSettings { jwt_secret, api_enabled, connections } = settings;
-        Self { store, publisher, clock, metrics, tokens: Tokens::new(jwt_secret), connections, api_enabled }
+        let DoorsSettings { jwt_secret, api_enabled, connections, reload } = settings;
+        Self { store, publisher, clock, metrics, tokens: Tokens::new(jwt_secret), connections, reload, api_enabled }
     }
 
     /// Everything that is open, as one service. A trailing slash in a path makes no difference.

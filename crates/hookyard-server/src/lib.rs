@@ -20,6 +20,7 @@ mod reply;
 mod segments;
 mod serve;
 
+pub use api::reload::{Reload, ReloadError};
 pub use auth::mint_token;
 pub use doors::{Doors, DoorsSettings};
 pub use error::Code;

@@ -10,6 +10,7 @@ mod find;
 mod idempotency;
 mod message;
 mod page;
+pub(crate) mod reload;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Router<Arc<Doors>> {
     let at = |path: &str| format!("/api/v1/app/{{application}}{path}");
     Router::new()
         .route("/api/v1/app", get(application::list::list))
+        .route("/api/v1/hookyard/config/reload", post(reload::reload))
         .route(&at(""), get(application::get::get))
         .route(&at("/msg"), get(message::list::list).post(message::create::create))
         .route(&at("/msg/batch"), post(message::batch::batch))
