@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookyard_accept::{Defaults, Publisher};
-use hookyard_egress::{Allow, Client, Policy, SystemResolver, Tls};
+use hookyard_egress::{Client, Policy, SystemResolver, Tls};
 use hookyard_engine::{Engine, Parts};
 use hookyard_model::{Secret, limits};
 use hookyard_ports::store::ImportReport;
 use hookyard_ports::{Clock, Handoff, Ids, Metrics, NoHandoff, Store, SystemClock, SystemRng};
 use hookyard_record::Keyring;
-use hookyard_server::{Doors, DoorsSettings};
+use hookyard_server::{Doors, DoorsSettings, Reload, ReloadError};
 use hookyard_sqlite::{OpenError, Options, SqliteStore};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -43,7 +43,7 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::read_or_make(settings)?;
-        let policy = policy(settings, address)?;
+        let policy = policy(settings, address);
         let directory = settings.data.value.clone();
         let keyring = Keyring::from_secrets(&keys.main).map_err(Failure::configuration)?;
         let options = Options::new(directory, keyring, Arc::clone(&metrics), Arc::clone(&clock));
@@ -57,6 +57,7 @@ impl Node {
             clock: Arc::clone(&clock),
             flags: flags.clone(),
             started_with: settings.shown.iter().map(|shown| (shown.name, shown.value.clone())).collect(),
+            turn: tokio::sync::Mutex::new(()),
         });
         if let Err(failure) = reloader.import(config).await {
             store.close().await;
@@ -79,6 +80,10 @@ impl Node {
             Publisher::new(Arc::clone(&store), handoff, Arc::clone(&clock), ids, Arc::clone(&metrics), defaults);
         let mut doors = DoorsSettings::new(keys.jwt);
         doors.api_enabled = settings.api_enabled.value;
+        doors.reload = Some(Reload::new({
+            let reloader = Arc::clone(&reloader);
+            move || Arc::clone(&reloader).reload_for_doors()
+        }));
         let doors = Arc::new(Doors::new(doors, Arc::clone(&store), publisher.clone(), clock, metrics));
         Ok(Self { store, delivering, publisher, doors, reloader })
     }
@@ -150,14 +155,10 @@ impl Delivering {
 }
 
 /// What the guard lets out.
-fn policy(settings: &Settings, address: SocketAddr) -> Result<Policy, Failure> {
-    let place = &settings.egress_allow.place;
-    let allow = settings.egress_allow.value.iter().map(|entry| {
-        entry.parse::<Allow>().map_err(|error| Failure::configuration(format_args!("{place}: `egress.allow`: {error}")))
-    });
+fn policy(settings: &Settings, address: SocketAddr) -> Policy {
     let public = settings.public_url.as_ref().map(|setting| &setting.value);
-    Ok(Policy {
-        allow: allow.collect::<Result<_, _>>()?,
+    Policy {
+        allow: settings.egress_allow.value.clone(),
         trust_files: settings.egress_trust_files.value,
         own_listeners: vec![address],
         own_names: public
@@ -165,7 +166,7 @@ fn policy(settings: &Settings, address: SocketAddr) -> Result<Policy, Failure> {
             .into_iter()
             .collect(),
         ..Policy::default()
-    })
+    }
 }
 
 /// How many attempts may be in flight: each takes a socket, and so does each connection to the doors. The limit of open
@@ -193,18 +194,36 @@ pub(crate) struct Reloader {
     clock: Arc<dyn Clock>,
     flags: Flags,
     started_with: Vec<(&'static str, String)>,
+    /// Held while a reload runs: of two at once, the later one reads the file after the earlier one imported its own.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Reloader {
     /// Imports the file's rows; with a fault anywhere in file or environment, nothing changes.
     pub(crate) async fn reload(&self) -> Result<ImportReport, Failure> {
+        let _turn = self.turn.lock().await;
         let config = Config::load(&self.flags, &Environment::of_process())?;
+        if config.file.is_none() {
+            return Err(Failure::configuration("there is no configuration file to read again"));
+        }
         let changed =
             config.settings.shown.iter().zip(&self.started_with).filter(|(now, (_, then))| now.value != *then);
         for (now, _) in changed {
             tracing::warn!(setting = now.name, "the setting changed; it counts after a restart");
         }
         self.import(&config).await
+    }
+
+    async fn reload_for_doors(self: Arc<Self>) -> Result<ImportReport, ReloadError> {
+        self.reload().await.map_err(|failure| match failure {
+            Failure::Configuration(report) => ReloadError::Refused(report),
+            Failure::Other(_)
+            | Failure::Usage(_)
+            | Failure::Unreachable(_)
+            | Failure::Refused(_)
+            | Failure::Server(_)
+            | Failure::OutputClosed => ReloadError::Failed(failure.to_string()),
+        })
     }
 
     /// Imports the rows that a configuration declares. Without a file, what an earlier one declared stays as it is: a
@@ -263,7 +282,6 @@ fn open_failure(error: OpenError) -> Failure {
 /// Says which of the settings that were given have no effect.
 fn warn_of_idle(settings: &Settings) {
     let places = [
-        ("public_url", settings.public_url.as_ref().map(|setting| &setting.place)),
         ("admin_password", settings.admin_password.as_ref().map(|setting| &setting.place)),
         ("default_signature", Some(&settings.default_signature.place)),
         ("trusted_proxies", Some(&settings.trusted_proxies.place)),

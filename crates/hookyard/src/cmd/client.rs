@@ -241,7 +241,9 @@ pub(crate) fn error_text(said: &Value) -> Option<String> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
     let hint = said["hint"].as_str().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    Some(super::output::plain(&detail) + &hint)
+    // A report has a line for each fault.
+    let lines: Vec<String> = detail.lines().map(super::output::plain).collect();
+    Some(lines.join("\n") + &hint)
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use hookyard_dialects::{Defaults, Dialect};
+use hookyard_egress::{EndpointUrl, UrlError};
 use hookyard_model::{
-    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, Secret, SigningKeys,
-    Uid, limits,
+    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, SigningKeys, Uid,
+    limits,
 };
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -155,33 +156,23 @@ fn url(
 ) -> Option<(Url, Option<BasicAuth>)> {
     let text = value.parse(|text| secret::expand(text, value.document().environment), faults)?;
     let fault = |faults: &mut Faults, what: String| value.fault(faults, what);
-    if text.len() > limits::URL_BYTES {
-        fault(faults, format!("is longer than {} bytes", limits::URL_BYTES));
-        return None;
-    }
-    let mut url = match Url::parse(&text) {
+    let EndpointUrl { url, basic_auth } = match hookyard_egress::check_url(&text) {
         Ok(url) => url,
+        Err(UrlError::Scheme) => {
+            let scheme = text.trim().split(':').next().unwrap_or_default();
+            fault(faults, format!("has the scheme {}, must be `http` or `https`", quoted(scheme)));
+            return None;
+        }
         Err(error) => {
-            fault(faults, format!("is not a URL: {error} (write `https://example.com/hooks`)"));
+            fault(faults, error.to_string());
             return None;
         }
     };
-    if !matches!(url.scheme(), "http" | "https") {
-        fault(faults, format!("has the scheme `{}`, must be `http` or `https`", url.scheme()));
-        return None;
-    }
     let defaults = dialect.and_then(|(_, dialect)| dialect.outbound()).map(hookyard_dialects::Outbound::defaults);
     if url.scheme() == "http" && policy.requires_https(defaults.as_ref()) {
         fault(faults, "must be `https`: `require_https` is on for it".to_owned());
     }
-    let user = url.username().to_owned();
-    if user.is_empty() && url.password().is_none() {
-        return Some((url, None));
-    }
-    let password = url.password().unwrap_or_default().to_owned();
-    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    Some((url, Some(BasicAuth { user: decoded(&user), password: Secret::new(decoded(&password)) })))
+    Some((url, basic_auth))
 }
 
 fn headers(value: Value<'_>, faults: &mut Faults) -> Vec<HeaderPair> {

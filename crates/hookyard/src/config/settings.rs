@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hookyard_core::retry::schedule_span;
+use hookyard_egress::Allow;
 use hookyard_model::{RetryPolicy, Secret, format_duration, limits, parse_duration};
 use ipnet::IpNet;
 use url::Url;
@@ -44,7 +45,7 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Setting<Duration>,
     pub(crate) disable_after: Setting<Duration>,
     pub(crate) require_https: Setting<bool>,
-    pub(crate) egress_allow: Setting<Vec<String>>,
+    pub(crate) egress_allow: Setting<Vec<Allow>>,
     pub(crate) egress_trust_files: Setting<bool>,
     pub(crate) egress_proxy: Option<Setting<Url>>,
     pub(crate) default_signature: Setting<Signature>,
@@ -128,7 +129,7 @@ impl Settings {
         let request_timeout = read.one(&key::REQUEST_TIMEOUT, timeout).or_default(limits::DEFAULT_TIMEOUT);
         let disable_after = read.one(&key::DISABLE_AFTER, positive).or_default(limits::DISABLE_AFTER);
         let require_https = read.one(&key::REQUIRE_HTTPS, boolean).or_default(false);
-        let egress_allow = read.list(&key::EGRESS_ALLOW, allowed);
+        let egress_allow = read.list(&key::EGRESS_ALLOW, str::parse::<Allow>);
         let egress_trust_files = read.one(&key::EGRESS_TRUST_FILES, boolean).or_default(true);
         let egress_proxy = read.one(&key::EGRESS_PROXY, web_url);
         let signature = [("hmac256", Signature::Hmac256), ("ed25519", Signature::Ed25519)];
@@ -416,18 +417,6 @@ fn retention(text: &str) -> Result<Duration, String> {
 fn network(text: &str) -> Result<IpNet, String> {
     let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     parsed.map_err(|_| format!("{} is not an address or network (write `10.0.0.1` or `10.0.0.0/8`)", quoted(text)))
-}
-
-fn allowed(text: &str) -> Result<String, String> {
-    let host_port = || {
-        let (host, port) = text.rsplit_once(':')?;
-        port.parse::<u16>().ok().filter(|port| *port > 0)?;
-        url::Host::parse(host).ok()
-    };
-    if network(text).is_ok() || host_port().is_some() {
-        return Ok(text.to_owned());
-    }
-    Err(format!("{} is not a network or a host with a port (write `10.0.0.0/8` or `nas.lan:8080`)", quoted(text)))
 }
 
 fn filter(text: &str) -> Result<String, String> {
