@@ -39,7 +39,7 @@ pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Prepared) 
 
 /// What is recorded of an attempt that panicked: a defect of ours, so the endpoint is not charged and nothing repeats it.
 pub(crate) fn panicked(shared: &Shared, handed: &Handed, prepared: &Prepared) -> Made {
-    tracing::error!(message = %handed.delivery.key.message, endpoint = %handed.delivery.key.endpoint,
+    tracing::error!(message_id = %handed.delivery.key.message, endpoint = %handed.delivery.key.endpoint,
         "an attempt panicked; this is a defect of Hookyard, please report it with the lines above");
     let outcome = Outcome::CannotBeEncoded("the attempt panicked, which is a defect of Hookyard".to_owned());
     conclude(shared, handed, prepared, shared.parts.clock.now(), Sent::not_sent(outcome))
@@ -185,7 +185,7 @@ fn report(made: &Made, prepared: &Prepared) {
     let Made { settlement, handed, .. } = made;
     let Settlement { attempt, next, key, .. } = settlement;
     if attempt.outcome == Outcome::Delivered {
-        tracing::debug!(message = %key.message, endpoint = %key.endpoint, "delivered");
+        tracing::debug!(message_id = %key.message, endpoint = %key.endpoint, "delivered");
         return;
     }
     let settings = &prepared.endpoint.settings;
@@ -224,7 +224,7 @@ fn report(made: &Made, prepared: &Prepared) {
     let host = settings.url.host_str().unwrap_or_default();
     let extra = matches!(handed.delivery.state, DeliveryState::Delivered { .. });
     tracing::warn!(
-        message = %key.message, %event_type, endpoint = %name, host, outcome = attempt.outcome.as_str(),
+        message_id = %key.message, %event_type, endpoint = %name, host, outcome = attempt.outcome.as_str(),
         status = attempt.response.as_ref().map(|response| response.status), by_hand = extra, hint,
         "{what}; {follows}"
     );

@@ -48,9 +48,11 @@ impl Prepared {
         for pair in &own.headers {
             // What cannot be a header was refused when the endpoint was saved.
             let parsed = HeaderName::try_from(&pair.name).ok().zip(HeaderValue::try_from(pair.value.expose()).ok());
-            if let Some((name, value)) = parsed
+            if let Some((name, mut value)) = parsed
                 && !hookyard_dialects::transport_header(name.as_str())
             {
+                // Whether it is a token only its owner knows, so the log shows none of them.
+                value.set_sensitive(true);
                 overlay.push((name, value));
             }
         }

@@ -109,7 +109,7 @@ async fn settle(shared: &Shared, mut settlements: Vec<Settlement>) {
             Ok(answers) => {
                 for (settlement, answer) in settlements.iter().zip(answers) {
                     if answer == Settled::LeaseLost {
-                        tracing::warn!(message = %settlement.key.message, endpoint = %settlement.key.endpoint,
+                        tracing::warn!(message_id = %settlement.key.message, endpoint = %settlement.key.endpoint,
                             "an attempt ended after its lease was lost; it is logged, and the delivery is with another node");
                     }
                 }
