@@ -44,6 +44,7 @@ fn settlement(message: &Message, attempt: Attempt) -> Settlement {
     Settlement { key, attempt, next: Next::Delivered, endpoint: None, operational: Vec::new() }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a few digits are enough to tune by")]
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let messages: u64 = argument(1).map_or(200_000, |text| text.parse().expect("a number of messages"));
@@ -100,16 +101,16 @@ async fn main() {
     tasks.join_all().await;
     let took = clock.monotonic().saturating_sub(began);
     let (after, resident) = used();
-    let each = |span: Duration| span.as_secs_f64() * 1e6 / f64::from(u32::try_from(messages).expect("few messages"));
+    let each = |span: Duration| span.as_secs_f64() * 1e6 / messages as f64;
     let commits = metrics.commits.get();
     println!(
         "{:.0} messages/s, {:.1} us of CPU each, {commits} commits of {:.1} messages, {} MiB resident",
-        f64::from(u32::try_from(messages).expect("few messages")) / took.as_secs_f64(),
+        messages as f64 / took.as_secs_f64(),
         each(after.saturating_sub(before)),
-        f64::from(u32::try_from(messages / commits.max(1)).expect("few messages")),
+        messages as f64 / commits.max(1) as f64,
         resident / 1024 / 1024,
     );
-    for line in metrics.render().lines().filter(|line| line.contains("_sum") || line.contains("bytes ")) {
+    for line in metrics.render().lines().filter(|line| line.starts_with("hookyard_store") && line.contains("_sum")) {
         println!("{line}");
     }
     let closing = clock.monotonic();

@@ -85,6 +85,8 @@ pub(crate) struct Books<'c> {
     pub(crate) changed: Vec<EndpointId>,
     /// Where the last step of pruning stopped, so that what cannot go yet is not looked at by every step.
     pub(crate) pruned_to: (i64, i64),
+    /// The last transaction failed; that is logged once, not for every deed until the disk has room again.
+    pub(crate) is_failing: bool,
     /// The store is being closed, and nothing follows.
     pub(crate) is_closing: bool,
     before: Marks,
@@ -110,6 +112,7 @@ impl<'c> Books<'c> {
             leases: HashMap::new(),
             changed: Vec::new(),
             pruned_to: (i64::MIN, i64::MIN),
+            is_failing: false,
             is_closing: false,
             before: marks,
             bounds,

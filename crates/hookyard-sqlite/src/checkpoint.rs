@@ -56,6 +56,8 @@ impl Checkpoints {
     /// Called by the writer after every group, with the pages that its log has.
     pub(crate) fn after_commit(&self, connection: &Connection, pages: u32) {
         if pages < self.soft_pages {
+            // The log started over by itself, so there is no rest any more.
+            self.rest.store(false, Ordering::Release);
             return;
         }
         if pages >= self.hard_pages {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use hookyard_model::Secret;
+use hookyard_model::{Next, Outcome, Secret, StateKind};
+use hookyard_ports::store::{FirstState, Settled, Settlement};
+use hookyard_ports::testkit::build;
 use hookyard_ports::{Metrics, Store as _, StoreError, SystemClock};
 use hookyard_record::Keyring;
 use parking_lot::Mutex;
@@ -127,6 +129,23 @@ async fn a_refusal_costs_the_others_nothing() {
     let answers = group(&store, &[("a", Then::Succeed), ("b", Then::Refuse), ("c", Then::Succeed)]).await;
     assert!(matches!(answers[1], (Err(StoreError::Full(_)), 1)), "{answers:?}");
     assert!(matches!((&answers[0], &answers[2]), ((Ok(1), 1), (Ok(1), 1))), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_lease_outlives_a_rollback() {
+    let (_data, store) = open();
+    store.import(build::import(vec![build::import_application(1, &[1])])).await.expect("imports").expect("is new");
+    for n in [1, 2] {
+        store.accept(vec![build::accept(build::message(n), &[(1, FirstState::Leased)])]).await.expect("accepts");
+    }
+    group(&store, &[("a", Then::Fail)]).await;
+    let key = build::key(1, 1);
+    let attempt = build::attempt(1, key, Outcome::Delivered);
+    let settlement = Settlement { key, attempt, next: Next::Delivered, endpoint: None, operational: Vec::new() };
+    assert_eq!(store.settle(vec![settlement]).await.expect("settles"), [Settled::Moved]);
+    store.release(vec![build::key(2, 1)]).await.expect("releases");
+    let overview = store.overview(build::NOW).await.expect("reads");
+    assert_eq!(overview.open, [(StateKind::Pending, 1), (StateKind::Leased, 0)]);
 }
 
 #[tokio::test]

@@ -115,8 +115,15 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
 
 /// Makes the database file readable by its owner only; `SQLite` gives its companions the same mode.
 fn create(directory: &Path, file: &Path) -> Result<(), OpenError> {
-    let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file);
-    made.map(drop).map_err(|source| explain_io(directory, source))
+    let explain = |source| explain_io(directory, source);
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file).map_err(explain)?;
+    // The directory's own entry is on disk before anything in it is called safe, where the file system knows of that.
+    for made in [Some(directory), directory.parent().filter(|parent| !parent.as_os_str().is_empty())] {
+        if let Some(Ok(made)) = made.map(File::open) {
+            let _ = made.sync_all();
+        }
+    }
+    Ok(())
 }
 
 fn explain_io(directory: &Path, source: io::Error) -> OpenError {

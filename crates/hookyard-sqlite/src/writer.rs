@@ -190,6 +190,7 @@ fn write_all(
 fn write(books: &mut Books<'_>, mut group: Vec<Box<dyn Asked>>) {
     let began = books.shared.clock.monotonic();
     let Err(fault) = attempt(books, &mut group) else {
+        books.is_failing = false;
         let metrics = &books.shared.metrics;
         metrics.commits.inc();
         metrics.commit_deeds.observe(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
@@ -207,7 +208,8 @@ fn write(books: &mut Books<'_>, mut group: Vec<Box<dyn Asked>>) {
         return;
     }
     let error = fault.into_error(|| crate::disk::is_full(&books.shared.database));
-    if !matches!(error, StoreError::Conflict { .. }) {
+    if !books.is_failing && !matches!(error, StoreError::Conflict { .. }) {
+        books.is_failing = true;
         tracing::warn!(%error, "a deed failed and was rolled back");
     }
     for asked in group {

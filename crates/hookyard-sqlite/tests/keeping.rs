@@ -203,6 +203,21 @@ async fn what_was_asked_before_a_stop_is_done() {
     assert_eq!(open_counts(&store).await[0], (StateKind::Pending, 50));
 }
 
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named() {
+    let data = directory();
+    let store = opened(options(data.path())).await;
+    accept(&store, message_of(7, 10), pending(0)).await.expect("accepts");
+    store.close().await;
+    let damaged = rusqlite::Connection::open(data.path().join("hookyard.sqlite")).expect("opens");
+    damaged.execute("UPDATE message SET event_type = 'no event type'", []).expect("writes");
+    drop(damaged);
+    let store = SqliteStore::open(options(data.path())).expect("opens");
+    let reference = MessageRef::Id(build::message_id(7));
+    let error = store.message(build::application_id(1), &reference).await.expect_err("it cannot be read");
+    assert_eq!(error.to_string(), "store row is corrupt: table `message`, column `event_type`, id 1");
+}
+
 fn holds(directory: &Path, needle: &[u8]) -> bool {
     let files = std::fs::read_dir(directory).expect("reads");
     files
