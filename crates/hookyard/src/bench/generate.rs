@@ -1,7 +1,7 @@
 //! Generates load: requests over kept-alive connections, as fast as they are answered or at a steady rate.
 //!
 //! At a steady rate the latency of a request counts from when it was to be sent, not from when a connection was free for
-//! it, so that a stall is not hidden by the pause it causes.
+//! it, so that a stall is not hidden by the pause it causes. What a timer is late by is not a stall ([`TIMER`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ use tokio::time::Instant;
 use super::measure::{self, Latency, nanoseconds};
 use super::payload;
 use super::wire::Connection;
+
+/// How late the runtime's timers may be: they count whole milliseconds.
+const TIMER: Duration = Duration::from_millis(2);
 
 /// What to send, where to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,8 +112,10 @@ impl Shared {
             if let Some(due) = due {
                 tokio::time::sleep_until(due).await;
             }
-            let sent = due.unwrap_or_else(now);
-            self.write(&mut request, self.load.first + index);
+            let late = due.map_or(Duration::ZERO, |due| now().saturating_duration_since(due));
+            let stalled = if late > TIMER { late } else { Duration::ZERO };
+            let sent = now().checked_sub(stalled).unwrap_or_else(now);
+            self.write(&mut request, self.load.first + index, stalled);
             match self.exchange(&mut connection, &request).await {
                 Ok(status) if (200..300).contains(&status) => {
                     (self.acknowledged)(self.load.first + index);
@@ -141,7 +146,7 @@ impl Shared {
         connection.response().await
     }
 
-    fn write(&self, request: &mut Vec<u8>, number: u64) {
+    fn write(&self, request: &mut Vec<u8>, number: u64, stalled: Duration) {
         use std::io::Write as _;
         const BEFORE: &str = r#"{"eventType":"bench.message","payload":"#;
         request.clear();
@@ -157,7 +162,7 @@ impl Shared {
         if token.is_some() {
             request.extend_from_slice(BEFORE.as_bytes());
         }
-        payload::write(request, *size, number, nanoseconds(self.clock.now()));
+        payload::write(request, *size, number, nanoseconds(self.clock.now().minus(stalled)));
         if token.is_some() {
             request.push(b'}');
         }
