@@ -1,21 +1,29 @@
-//! Leaves what the binary delivers where other people's libraries can verify it.
+//! Other people's libraries on both ends: what the binary delivers is left for them to verify, what they sign is verified.
 //!
-//! Read by `tests/oracles/run`. Each case holds a request as it arrived, the secret its receiver has, and which scheme.
+//! `tests/oracles/run` calls both tests and, before and after, the libraries. Files under the build's folder for tests are
+//! all that they share. Without the libraries' files there is nothing to verify here, and that is said.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use hookyard_dialects::{RawRequest, Verified};
+use hookyard_model::{Secret, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, party};
+use crate::pass_over;
 use crate::receiver::Receiver;
 
-/// Beneath the build's own folder for tests.
-const FILE: &str = "oracles.json";
 const SHARED: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// The key pair of the seed 00 01 … 1f.
 const PAIR: &str = "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8DoQe/884Qvh1w3RjnS8CZZ+TWMJulDV8d3IZkElUxuA==";
 const PUBLIC: &str = "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+
+fn exchange() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
 
 #[tokio::test]
 async fn what_is_delivered_is_left_for_the_libraries_of_others() {
@@ -38,15 +46,14 @@ async fn what_is_delivered_is_left_for_the_libraries_of_others() {
     let mut cases = Vec::new();
     for ((dialect, secret, verifier), receiver) in endpoints.iter().zip(&receivers) {
         for arrived in receiver.arrived(payloads.len()).await {
-            let headers: serde_json::Map<String, Value> = arrived
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_str().expect("text").into()))
-                .collect();
+            let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                (name.to_string(), Value::from(value.to_str().expect("headers of text")))
+            };
+            let headers: serde_json::Map<String, Value> = arrived.headers.iter().map(text).collect();
             let prefix = if *dialect == "svix" { "svix" } else { "webhook" };
-            assert!(headers.contains_key(&format!("{prefix}-signature")), "{headers:?}");
             let scheme = if secret.starts_with("whsk_") { "v1a" } else { "v1" };
-            let body = std::str::from_utf8(&arrived.body).expect("text");
+            assert!(arrived.header(&format!("{prefix}-signature")).starts_with(&format!("{scheme},")), "{arrived:?}");
+            let body = std::str::from_utf8(&arrived.body).expect("a body of text");
             cases.push(json!({
                 "prefix": prefix, "scheme": scheme, "verifier": verifier, "headers": headers, "body": body,
             }));
@@ -54,6 +61,65 @@ async fn what_is_delivered_is_left_for_the_libraries_of_others() {
     }
     node.stop().await;
     assert_eq!(cases.len(), endpoints.len() * payloads.len());
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(FILE);
-    std::fs::write(&file, serde_json::to_string_pretty(&cases).expect("it is JSON")).expect("it can be written");
+    let text = serde_json::to_string_pretty(&cases).expect("it is JSON");
+    std::fs::write(exchange().join("oracle-delivered.json"), text).expect("it can be written");
+}
+
+#[test]
+fn what_the_libraries_of_others_sign_is_accepted() {
+    let named = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("oracle-signed-") && name.ends_with(".json")
+    };
+    let files = std::fs::read_dir(exchange()).expect("the build makes it");
+    let files: Vec<PathBuf> = files.map(|entry| entry.expect("it is there").path()).filter(named).collect();
+    if files.is_empty() {
+        return pass_over("no library has signed anything; `tests/oracles/run` asks them to");
+    }
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("it can be read");
+        let cases: Vec<Value> = serde_json::from_str(&text).expect("it is a list");
+        assert!(!cases.is_empty(), "{}", file.display());
+        for case in &cases {
+            check_accepted_and_no_bit_of_it(case);
+        }
+    }
+}
+
+fn check_accepted_and_no_bit_of_it(case: &Value) {
+    let text = |name: &str| case[name].as_str().unwrap_or_else(|| panic!("{name} of {case}")).to_owned();
+    let mut headers = HeaderMap::new();
+    let mut now = None;
+    for (name, value) in case["headers"].as_object().expect("headers") {
+        let value = value.as_str().expect("headers of text");
+        if name.ends_with("-timestamp") {
+            now = value.parse().ok().map(Timestamp::from_seconds);
+        }
+        headers.insert(HeaderName::try_from(name).expect("a name"), HeaderValue::try_from(value).expect("a value"));
+    }
+    let dialect = hookyard_dialects::find(&text("dialect").parse().expect("a name")).expect("it is one of ours");
+    let (inbound, secrets) = (dialect.inbound().expect("it verifies"), [Secret::new(text("secret"))]);
+    let verify = |headers: &HeaderMap, body: &[u8]| {
+        let body = Bytes::copy_from_slice(body);
+        let request = RawRequest { method: &Method::POST, target: "/", headers, body: &body };
+        inbound.verify(&request, &secrets, now.expect("a timestamp"))
+    };
+    let body = text("body").into_bytes();
+    assert!(matches!(verify(&headers, &body), Verified::Accepted { .. }), "{case}");
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for at in 0..body.len() {
+        assert!(matches!(verify(&headers, &flipped(&body, at)), Verified::Refused(_)), "byte {at} of {case}");
+    }
+    for (name, value) in &headers {
+        for at in 0..value.len() {
+            let mut headers = headers.clone();
+            let Ok(value) = HeaderValue::from_bytes(&flipped(value.as_bytes(), at)) else { continue };
+            headers.insert(name, value);
+            assert!(matches!(verify(&headers, &body), Verified::Refused(_)), "character {at} of `{name}`, {case}");
+        }
+    }
 }
