@@ -3,6 +3,7 @@
 mod bench;
 mod cmd;
 mod config;
+mod demo;
 mod log;
 mod wiring;
 

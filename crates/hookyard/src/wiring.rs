@@ -22,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::cmd::Failure;
 use crate::config::key_file::{KeyFile, make_folder};
 use crate::config::{Config, Environment, Faults, Flags, Place, Role, Settings};
+use crate::demo::{self, Demo};
 
 /// A node that is ready to serve.
 pub(crate) struct Node {
@@ -34,9 +35,14 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Opens the store, imports the file's rows, begins to deliver and puts the doors before it all. `address` is where
-    /// the doors will listen; nothing that strangers name may be sent there.
-    pub(crate) async fn start(config: &Config, flags: &Flags, address: SocketAddr) -> Result<Self, Failure> {
+    /// Opens the store, imports the demo's rows and the file's, begins to deliver and puts the doors before it all.
+    /// `address` is where the doors will listen; nothing that strangers name may be sent there.
+    pub(crate) async fn start(
+        config: &Config,
+        flags: &Flags,
+        address: SocketAddr,
+        demo: Option<&Demo>,
+    ) -> Result<Self, Failure> {
         let settings = &config.settings;
         refuse_unsupported(settings)?;
         warn_of_idle(settings);
@@ -59,7 +65,11 @@ impl Node {
             started_with: settings.shown.iter().map(|shown| (shown.name, shown.value.clone())).collect(),
             turn: tokio::sync::Mutex::new(()),
         });
-        if let Err(failure) = reloader.import(config).await {
+        let imported = match demo::declare(demo, store.as_ref(), &ids, clock.now()).await {
+            Ok(()) => reloader.import(config).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = imported {
             store.close().await;
             return Err(failure);
         }
@@ -91,6 +101,11 @@ impl Node {
     /// Its doors.
     pub(crate) fn doors(&self) -> Arc<Doors> {
         Arc::clone(&self.doors)
+    }
+
+    /// What accepts messages without a door.
+    pub(crate) fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 
     /// What reads its file again.

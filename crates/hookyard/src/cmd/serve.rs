@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
-use crate::config::{Config, Environment, Flags, Key, key, unknown_variables};
+use crate::config::{Config, Environment, Flags, Key, Role, key, unknown_variables};
+use crate::demo::Demo;
 use crate::log;
 use crate::wiring::Node;
 
@@ -23,6 +24,9 @@ use crate::wiring::Node;
 pub(crate) struct Serve {
     #[command(flatten)]
     flags: ServeFlags,
+    /// Show what it does: an application with two endpoints, a receiver for them, and an event every two seconds.
+    #[arg(long)]
+    demo: bool,
 }
 
 /// Settings that flags may give; each has a key in the file and a variable in the environment.
@@ -78,7 +82,7 @@ impl Serve {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Other(error.into()))?;
-        let served = runtime.block_on(serve(&config, &flags));
+        let served = runtime.block_on(serve(&config, &flags, self.demo));
         // After a second signal, what is still running is not waited for.
         runtime.shutdown_background();
         served
@@ -116,22 +120,37 @@ impl Signals {
     }
 }
 
-async fn serve(config: &Config, flags: &Flags) -> Result<(), Failure> {
+async fn serve(config: &Config, flags: &Flags, demo: bool) -> Result<(), Failure> {
+    if demo && config.settings.role.value != Role::All {
+        let place = &config.settings.role.place;
+        return Err(Failure::Usage(format!("`--demo` delivers what it publishes and needs the role `all` ({place})")));
+    }
     // Before anything else, so that no signal kills a half-made start.
     let mut signals = Signals::listen()?;
     // Before the store, so that the guard knows the port; whoever connects meanwhile waits until the node is ready.
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| Failure::Other(error.into()))?;
-    let node = Node::start(config, flags, address).await?;
+    let demo = if demo { Some(Demo::prepare().await?) } else { None };
+    let node = Node::start(config, flags, address, demo.as_ref()).await?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let serving = tasks.spawn(node.doors().serve(listener, stop.clone()));
     // Whether anybody reads the line changes nothing.
     let _ = writeln!(std::io::stderr(), "listening on http://{address}");
+    let demo = match demo {
+        Some(demo) => Some(demo.begin(node.publisher(), &config.settings, address, &stop).await),
+        None => None,
+    };
     let reloader = node.reloader();
     let stopped = async {
         // The listener ends by itself only when its task panicked.
         let _ = serving.await;
+        if let Some(demo) = &demo {
+            demo.quiet().await;
+        }
         node.stop().await;
+        if let Some(demo) = demo {
+            demo.stop().await;
+        }
     };
     let mut stopped = std::pin::pin!(stopped);
     loop {

@@ -1,0 +1,120 @@
+//! What the demo says when it runs: what there is, and commands to copy.
+//!
+//! Printed once on standard error, below the line that says where the server listens. Each command works as it stands in
+//! a terminal of the same directory, which a test of the whole binary holds.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use hookyard_model::MessageId;
+
+use super::{APPLICATION, GOOD, SHAKY};
+use crate::config::key;
+
+/// Where commands look for a server by themselves.
+const USUAL_ADDRESS: &str = "127.0.0.1:8080";
+
+/// Prints the welcome.
+pub(super) fn print(address: SocketAddr, data: &Path, receiver: SocketAddr, first: Option<MessageId>) {
+    use std::io::Write as _;
+    let program =
+        std::env::args_os().next().map_or_else(|| "hookyard".to_owned(), |name| name.to_string_lossy().into());
+    // Whether anybody reads it changes nothing.
+    let _ = std::io::stderr().write_all(text(&program, address, data, receiver, first).as_bytes());
+}
+
+fn text(program: &str, address: SocketAddr, data: &Path, receiver: SocketAddr, first: Option<MessageId>) -> String {
+    let address = reachable(address);
+    let program = quoted(program);
+    let mut access = String::new();
+    // Writing to a string cannot fail, here and below.
+    if address.to_string() != USUAL_ADDRESS {
+        let _ = write!(access, " --server http://{address}");
+    }
+    if data != Path::new(key::DATA.default) {
+        let _ = write!(access, " --data {}", quoted(&data.display().to_string()));
+    }
+    let mut commands = vec![
+        ("what was accepted", format!("{program} messages list {APPLICATION}{access}")),
+        ("publish one yourself", format!("{program} send {APPLICATION} hello.world '{{\"hello\":\"world\"}}'{access}")),
+        ("who gets it, and where", format!("{program} endpoints list {APPLICATION}{access}")),
+    ];
+    if let Some(first) = first {
+        commands
+            .push(("why each endpoint got it", format!("{program} messages explain {APPLICATION} {first}{access}")));
+        commands.push(("every attempt of it", format!("{program} messages show {APPLICATION} {first}{access}")));
+        commands.push(("send it once more", format!("{program} resend {APPLICATION} {first} {GOOD}{access}")));
+    }
+    commands.push(("let the receiver fail", format!("curl -X POST 'http://{receiver}/fail?seconds=30'")));
+    commands.push(("and recover", format!("curl -X POST http://{receiver}/recover")));
+    commands.push(("what it verified", format!("curl http://{receiver}/")));
+    commands.push(("count everything", format!("curl http://{address}/metrics")));
+
+    let mut text = format!(
+        "\nThe demo runs: application `{APPLICATION}` publishes an event every 2 s. Endpoint `{GOOD}` gets all of them; \
+         endpoint\n`{SHAKY}` gets orders and tasks, fails for the first 8 s of every minute and recovers. Both lead to a \
+         receiver in\nthis process, at http://{receiver}, that verifies each signature. A failed attempt is a line \
+         below, tried again\nafter 5 s; what arrives at once is silent.\n\nIn another terminal, in this directory:\n\n"
+    );
+    for (what, command) in commands {
+        let _ = writeln!(text, "  # {what}\n  {command}");
+    }
+    let _ = write!(
+        text,
+        "\nThe commands make their token from the key in `{}`. Ctrl-C stops; what is owed then is on disk and goes \
+         out\nat the next start.\n\n",
+        data.display()
+    );
+    text
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A text as a shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(program: &str, address: &str, data: &str) -> String {
+        let receiver = "127.0.0.1:4000".parse().expect("an address");
+        text(program, address.parse().expect("an address"), Path::new(data), receiver, None)
+    }
+
+    #[test]
+    fn a_usual_server_needs_no_flags() {
+        let text = shown("target/release/hookyard", "127.0.0.1:8080", "./hookyard-data");
+        assert!(text.contains("\n  target/release/hookyard messages list demo\n"), "{text}");
+        assert!(!text.contains("--server") && !text.contains("--data"), "{text}");
+    }
+
+    #[test]
+    fn another_address_and_directory_stand_in_every_command() {
+        for (address, server) in [("0.0.0.0:99", "http://127.0.0.1:99"), ("[::]:99", "http://[::1]:99")] {
+            let text = shown("/opt/hook yard", address, "/srv/it's");
+            let commands: Vec<&str> = text.lines().filter(|line| line.contains("hook yard")).collect();
+            assert_eq!(commands.len(), 3);
+            for command in commands {
+                assert!(command.starts_with("  '/opt/hook yard' "), "{command}");
+                assert!(command.ends_with(&format!(r" --server {server} --data '/srv/it'\''s'")), "{command}");
+            }
+            assert!(text.contains(&format!("curl {server}/metrics")), "{text}");
+        }
+    }
+}
