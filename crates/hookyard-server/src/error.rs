@@ -15,11 +15,11 @@ use serde::Serialize;
 use crate::reply;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $status:ident, $text:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $status:ident, $text:literal;)*) => {
         /// What an error body says in `code` (or, for 422, in `type`); clients may rely on the texts.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl Code {
@@ -29,6 +29,11 @@ macro_rules! codes {
             /// The text on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// When it is said, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// The status that it comes with.

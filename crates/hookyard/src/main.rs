@@ -5,6 +5,8 @@ mod cmd;
 mod config;
 mod demo;
 mod log;
+#[cfg(test)]
+mod reference;
 mod wiring;
 
 use std::process::ExitCode;
