@@ -26,6 +26,10 @@ use clap::{Args, Subcommand};
 
 pub(crate) use throughput::{generator, receiver};
 
+/// A 99th percentile below this is the machine's doing as much as ours: a fsync or a neighbour's turn on its core is a few
+/// milliseconds, and what isolation guards against is seconds.
+const NOISE_US: f64 = 10_000.0;
+
 /// Measure this machine: throughput, CPU per message, latency, memory, store size
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -74,7 +78,7 @@ enum Scenario {
         /// Seconds of each part
         #[arg(long, default_value_t = 20)]
         seconds: u64,
-        /// Fail when the healthy endpoint's 99th percentile grows by more than this factor
+        /// Fail when the healthy endpoint's 99th percentile grows by more than this factor, from 10 ms or from more
         #[arg(long)]
         at_most: Option<f64>,
     },
@@ -115,17 +119,60 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
             let options = isolation::Options { queued: *queued, hanging: *hanging, rate: (*rate).max(1), steady };
             let measured = isolation::run(options, path).await?;
             report::print(&measured, bench.json, report::isolation)?;
-            let worst = measured.beside_p99_ratio.max(measured.after_restart_p99_ratio);
-            if let Some(at_most) = at_most.filter(|at_most| worst > *at_most) {
-                anyhow::bail!(
-                    "the healthy endpoint's 99th percentile grew by {worst:.2}, at most {at_most} is allowed"
-                );
+            match at_most {
+                Some(at_most) => judge(&measured, *at_most),
+                None => Ok(()),
             }
-            Ok(())
         }
         Some(Scenario::Crash { rounds, connections }) => {
             let proved = crash::run(*rounds, *connections, path).await?;
             report::print(&proved, bench.json, report::crash)
         }
+    }
+}
+
+/// Fails when the healthy endpoint's 99th percentile grew by more than `at_most`.
+fn judge(measured: &isolation::Report, at_most: f64) -> anyhow::Result<()> {
+    let worst_us = measured.beside.p99_us.max(measured.after_restart.p99_us);
+    let allowed_us = at_most * measured.alone.p99_us.max(NOISE_US);
+    let [worst, allowed] = [worst_us, allowed_us].map(|us| us / 1_000.0);
+    anyhow::ensure!(
+        worst_us <= allowed_us,
+        "the healthy endpoint's 99th percentile grew to {worst:.2} ms, at most {allowed:.2} ms are allowed"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(alone: f64, beside: f64, after_restart: f64, fine: bool) {
+        let latency = |ms: f64| measure::Latency { p50_us: 1.0, p99_us: ms * 1_000.0, p999_us: 1.0, max_us: 1.0 };
+        let report = isolation::Report {
+            queued: 1,
+            hanging: 1,
+            per_second: 1,
+            alone: latency(alone),
+            beside: latency(beside),
+            after_restart: latency(after_restart),
+            beside_p99_ratio: beside / alone,
+            after_restart_p99_ratio: after_restart / alone,
+            resident_bytes: 1,
+            ready_after_kill_ms: 1.0,
+            first_attempt_after_kill_ms: 1.0,
+            ready_after_stop_ms: 1.0,
+        };
+        assert_eq!(judge(&report, 2.0).is_ok(), fine, "{alone} ms, {beside} ms, {after_restart} ms");
+    }
+
+    #[test]
+    fn what_a_machine_does_to_any_percentile_is_no_broken_promise() {
+        check(0.3, 9.8, 4.1, true);
+        check(0.3, 20.0, 0.3, true);
+        check(0.3, 20.1, 0.3, false);
+        check(0.3, 0.3, 20.1, false);
+        check(30.0, 60.0, 60.0, true);
+        check(30.0, 61.0, 30.0, false);
     }
 }
