@@ -269,16 +269,9 @@ impl Shared {
             handovers.push((Arc::clone(&plan.accept.message), plan.owed));
             accepts.push(plan.accept);
         }
-        let accepted = match self.store.accept(accepts).await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if matches!(error, StoreError::Unavailable(_)) {
-                    let leased = handovers.iter().flat_map(|(message, owed)| leased(message, owed)).collect();
-                    self.tasks.spawn(Arc::clone(&self).let_go(leased));
-                }
-                return Err(error);
-            }
-        };
+        // Should the answer be lost where the commit is not, the leases are there and nobody here has them: the engine
+        // finds them when it compares what it holds with the store.
+        let accepted = self.store.accept(accepts).await?;
         if let Accepted::Committed(acceptances) = &accepted {
             for ((message, owed), acceptance) in handovers.into_iter().zip(acceptances) {
                 match acceptance {
@@ -295,20 +288,6 @@ impl Shared {
             }
         }
         Ok(accepted)
-    }
-
-    /// Gives back what may be leased all the same: of a store behind a connection, an answer can be lost where the commit
-    /// is not, and nobody would hold those leases.
-    async fn let_go(self: Arc<Self>, leased: Vec<DeliveryKey>) {
-        if leased.is_empty() {
-            return;
-        }
-        for _ in 0..limits::RELEASE_TRIES {
-            tokio::time::sleep(limits::RELEASE_PAUSE).await;
-            if self.store.release(leased.clone()).await.is_ok() {
-                return;
-            }
-        }
     }
 
     fn tell(&self, message: &Arc<Message>, owed: Owed, seq: Seq, now: Timestamp) {
@@ -352,12 +331,4 @@ impl Shared {
 
 fn answered(answers: Vec<Option<Answer>>) -> Vec<Answer> {
     answers.into_iter().map(|answer| answer.expect("each request was refused, or drafted and then answered")).collect()
-}
-
-fn leased(message: &Message, owed: &[Owed]) -> impl Iterator<Item = DeliveryKey> {
-    let message = message.id;
-    owed.iter().filter_map(move |owed| match owed {
-        Owed::Now(endpoint, _) => Some(DeliveryKey { message, endpoint: endpoint.id }),
-        Owed::Later(..) => None,
-    })
 }

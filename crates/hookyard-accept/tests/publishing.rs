@@ -292,30 +292,6 @@ async fn what_is_leased_is_handed_over_even_if_the_caller_went_away() {
     assert_eq!(world.told(), (2, 0, 7));
 }
 
-#[tokio::test(start_paused = true)]
-async fn leases_of_a_commit_whose_answer_was_lost_are_given_back() {
-    // The answer to the accept is lost; the first try to give the leases back fails as well.
-    let mut faults = vec![Fault::Before, Fault::After];
-    let world = World::new(9, move |deed| {
-        if matches!(deed, Deed::Accept | Deed::Release) { faults.pop().unwrap_or(Fault::Pass) } else { Fault::Pass }
-    })
-    .await;
-    assert!(matches!(world.publish(wanted()).await, Err(PublishError::Store(_))));
-    world.publisher.finish().await;
-    let kept = world.node.messages(MessageQuery {
-        application: build::application_id(1),
-        event_types: Vec::new(),
-        channel: None,
-        before: None,
-        after: None,
-        page: PageRequest { limit: 9, start: PageStart::First, order: Order::Descending },
-    });
-    let kept = kept.await.expect("the store answers").items;
-    let published = Published::New(Arc::clone(&kept[0].message));
-    assert_eq!(world.states(&published).await, [StateKind::Pending, StateKind::Pending]);
-    assert_eq!(world.told(), (0, 0, 9));
-}
-
 #[tokio::test]
 async fn a_resend_tells_the_lane() {
     let world = World::new(0, pass).await;

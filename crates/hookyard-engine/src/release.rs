@@ -1,4 +1,8 @@
-//! Gives leases back that will not be used, until the store has taken them.
+//! Gives leases back that will not be used.
+//!
+//! One loop. A release is told once: were it repeated because its answer was lost, the delivery could be claimed again in
+//! between, and the repetition would take that new lease away while its request is in flight. What the store did not take
+//! is found by comparison. Only a node that stops tells it until the store has taken it, because it claims nothing more.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,8 +23,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut given_back: mpsc::UnboundedRece
             keys.extend(more);
         }
         while let Err(error) = shared.parts.store.release(keys.clone()).await {
-            if !error.is_retryable() {
-                tracing::error!(%error, count = keys.len(), "leases could not be given back; the next start frees them");
+            if !(error.is_retryable() && shared.stop.is_cancelled()) {
+                tracing::warn!(%error, count = keys.len(), "leases were not given back; they are found again by comparison");
                 break;
             }
             tokio::select! {

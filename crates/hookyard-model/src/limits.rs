@@ -140,10 +140,6 @@ pub const DIRECTORY_APPLICATIONS: usize = 10_000;
 pub const DIRECTORY_ENDPOINTS: usize = 50_000;
 /// How often a publisher decides again because the configuration changed under it, before it gives up.
 pub const STALE_ROUNDS: usize = 8;
-/// How often a publisher gives back leases whose commit it did not hear about, and how long it waits before each time.
-pub const RELEASE_TRIES: usize = 10;
-/// See [`RELEASE_TRIES`]; also the time that a commit behind a broken connection may still take.
-pub const RELEASE_PAUSE: Duration = Duration::from_secs(1);
 /// Deliveries that the messages of one `msg/batch` request may owe together; one transaction must stay short.
 pub const BATCH_DELIVERIES: usize = 50_000;
 /// Days that a publisher may ask a message to be kept: Svix's range.

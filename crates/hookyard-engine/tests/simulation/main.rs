@@ -17,7 +17,7 @@ use std::time::Duration;
 use hookyard_accept::{Defaults, Publish, Publisher};
 use hookyard_engine::{Engine, Parts, Settings};
 use hookyard_model::{
-    DeliveryKey, DeliveryState, Endpoint, EndpointId, FailReason, MessageId, Ordered, Outcome, RetryPolicy,
+    Attempt, DeliveryKey, DeliveryState, Endpoint, EndpointId, FailReason, MessageId, Ordered, Outcome, RetryPolicy,
 };
 use hookyard_ports::store::{ApplicationRef, AttemptQuery, MessageRef, Order, PageRequest, PageStart};
 use hookyard_ports::testkit::{FaultyStore, MemoryNode, MemoryStore, Shares, build};
@@ -53,6 +53,13 @@ fn no_accepted_message_is_lost_whatever_fails() {
     eprintln!("{seeds} seeds: {sum:?}");
     // A storm that harms nobody proves nothing.
     assert!(seeds < 100 || sum.harmed_enough(), "the storms were too mild: {sum:?}");
+}
+
+/// Attempts in words, for a promise that was broken.
+fn log(attempts: &[Attempt]) -> String {
+    let line =
+        |attempt: &Attempt| format!("{} {} {:?}", attempt.started, attempt.outcome.as_str(), attempt.timings.total);
+    attempts.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// What the storms did, to see that they did something.
@@ -299,8 +306,8 @@ impl World {
             let key = delivery.key;
             let attempts = self.attempts(key).await;
             let taken = self.seen.lock().taken.get(&key).copied().unwrap_or(0);
-            let unsure = attempts.iter().filter(|outcome| **outcome == Outcome::Interrupted).count();
-            let recorded = attempts.iter().filter(|outcome| **outcome == Outcome::Delivered).count();
+            let count = |outcome: &Outcome| attempts.iter().filter(|attempt| attempt.outcome == *outcome).count();
+            let (unsure, recorded) = (count(&Outcome::Interrupted), count(&Outcome::Delivered));
             match delivery.state {
                 DeliveryState::Delivered { .. } => {
                     assert!(taken >= 1, "seed {seed}: {key:?} is delivered and nobody took it");
@@ -318,7 +325,7 @@ impl World {
             }
             // A duplicate is possible only where a lease was lost in flight, and that is logged.
             let explained = u32::try_from(unsure).expect("small") + 1;
-            assert!(taken <= explained, "seed {seed}: {key:?} was taken {taken} times, {unsure} interruptions");
+            assert!(taken <= explained, "seed {seed}: {key:?} was taken {taken} times: {}", log(&attempts));
             tally.attempts += attempts.len();
             tally.interrupted += unsure;
             tally.repeated += usize::from(taken > 1);
@@ -342,7 +349,7 @@ impl World {
         }
     }
 
-    async fn attempts(&self, key: DeliveryKey) -> Vec<Outcome> {
+    async fn attempts(&self, key: DeliveryKey) -> Vec<Attempt> {
         let query = AttemptQuery {
             application: build::application_id(1),
             message: Some(key.message),
@@ -355,7 +362,7 @@ impl World {
         };
         let page = self.store().attempts(query).await.expect("the memory store works");
         assert!(page.done, "seed {}: too many attempts of {key:?}", self.seed);
-        page.items.into_iter().map(|attempt| attempt.outcome).collect()
+        page.items
     }
 
     async fn retries(&self, endpoint: EndpointId) -> usize {
