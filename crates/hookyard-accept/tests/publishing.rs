@@ -9,9 +9,7 @@ use hookyard_accept::{Defaults, Publish, PublishError, Published, Publisher, Rep
 use hookyard_model::{
     DeliveryState, DisableReason, Endpoint, EndpointId, OrderKey, Ordered, RawId, StateKind, Timestamp, limits,
 };
-use hookyard_ports::store::{
-    ApplicationRef, ImportApplication, MessageQuery, MessageRef, Order, PageRequest, PageStart, Resent, StatusChange,
-};
+use hookyard_ports::store::{ApplicationRef, ImportApplication, MessageRef, Resent, StatusChange};
 use hookyard_ports::testkit::{Deed, Fault, FaultyStore, MemoryNode, MemoryStore, build};
 use hookyard_ports::{Clock, Handed, Handoff, Ids, Metrics, Rng, Store};
 use parking_lot::Mutex;
