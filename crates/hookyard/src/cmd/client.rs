@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -47,9 +48,12 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as JSON; null when there is none.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
-        if self.body.is_empty() {
-            return Ok(Value::Null);
-        }
+        if self.body.is_empty() { Ok(Value::Null) } else { self.read() }
+    }
+
+    /// The body as what the caller expects. For answers that hold payloads, which may be JSON that no [`Value`] can
+    /// hold: numbers beyond every type, and nesting as deep as is allowed.
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
             Failure::Server(format!("the answer is not JSON, is this the address of a Hookyard server?: {error}"))
         })

@@ -1,7 +1,11 @@
 //! `hookyard messages`: what was accepted, and what became of it.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::access::Access;
 use super::client::Client;
@@ -93,11 +97,12 @@ impl List {
         query.extend(self.channel.as_deref().map(|text| ("channel", text)));
         query.extend(self.before.as_deref().map(|text| ("before", text)));
         query.extend(self.after.as_deref().map(|text| ("after", text)));
-        query.push(("with_content", if self.json { "true" } else { "false" }));
-        let messages = page::all(&mut client, &["app", &self.app, "msg"], &query, self.limit).await?;
+        let path = ["app", &self.app, "msg"];
         if self.json {
-            return output::json(&messages);
+            return output::json(&page::as_they_are(&mut client, &path, &query, self.limit).await?);
         }
+        query.push(("with_content", "false"));
+        let messages = page::all(&mut client, &path, &query, self.limit).await?;
         let mut table = Table::new(["ID", "EVENT TYPE", "ACCEPTED", "ORIGIN", "EVENT ID"]);
         for message in &messages {
             let cells = ["id", "eventType", "timestamp", "origin", "eventId"].map(|name| text(message, name));
@@ -110,15 +115,16 @@ impl List {
 impl One {
     async fn show(self) -> Result<(), Failure> {
         let mut client = self.access.client()?;
-        let message = self.get(&mut client, None).await?;
-        let deliveries = self.get(&mut client, Some("delivery")).await?["data"].take();
-        let id = message["id"].as_str().unwrap_or(&self.message).to_owned();
+        let answer = client.get(&["app", &self.app, "msg", &self.message], &[]).await?;
+        let message: Members<'_> = answer.read()?;
+        let deliveries = self.get(&mut client, "delivery").await?["data"].take();
+        let id = member(&message, "id").unwrap_or_else(|| self.message.clone());
         let path = ["app", &self.app, "msg", &id, "attempt"];
         let attempts = page::all(&mut client, &path, &[("with_content", "false")], usize::MAX).await?;
         if self.json {
-            return output::json(&json!({ "message": message, "deliveries": deliveries, "attempts": attempts }));
+            return output::json(&Shown { message: answer.read()?, deliveries, attempts });
         }
-        output::line(&format!("message     {}", text(&message, "id")))?;
+        output::line(&format!("message     {}", output::plain(&id)))?;
         for (label, name) in [
             ("event type", "eventType"),
             ("event id", "eventId"),
@@ -127,8 +133,8 @@ impl One {
             ("deliver at", "deliverAt"),
             ("origin", "origin"),
         ] {
-            if let Some(value) = message[name].as_str() {
-                output::line(&format!("{label:<11} {}", output::plain(value)))?;
+            if let Some(value) = member(&message, name) {
+                output::line(&format!("{label:<11} {}", output::plain(&value)))?;
             }
         }
         output::line(&format!("payload     {}", self.payload(&mut client, &message).await?))?;
@@ -140,7 +146,7 @@ impl One {
 
     async fn explain(self) -> Result<(), Failure> {
         let mut client = self.access.client()?;
-        let explained = self.get(&mut client, Some("explain")).await?;
+        let explained = self.get(&mut client, "explain").await?;
         if self.json {
             return output::json(&explained);
         }
@@ -155,8 +161,8 @@ impl One {
     }
 
     /// The payload as it came: what JSON readers make of numbers is not what was sent.
-    async fn payload(&self, client: &mut Client, message: &Value) -> Result<String, Failure> {
-        if message["payload"] == json!({ "expired": true }) {
+    async fn payload(&self, client: &mut Client, message: &Members<'_>) -> Result<String, Failure> {
+        if message.get("payload").is_some_and(|payload| payload.get() == r#"{"expired":true}"#) {
             return Ok("(expunged)".to_owned());
         }
         let path = ["app", &self.app, "msg", &self.message, "raw"];
@@ -167,10 +173,8 @@ impl One {
         })
     }
 
-    async fn get(&self, client: &mut Client, part: Option<&str>) -> Result<Value, Failure> {
-        let mut path = vec!["app", &self.app, "msg", &self.message];
-        path.extend(part);
-        client.get(&path, &[]).await?.json()
+    async fn get(&self, client: &mut Client, part: &str) -> Result<Value, Failure> {
+        client.get(&["app", &self.app, "msg", &self.message, part], &[]).await?.json()
     }
 }
 
@@ -180,6 +184,22 @@ impl Raw {
         let answer = client.get(&["app", &self.app, "msg", &self.message, "raw"], &[]).await?;
         output::bytes(&answer.body)
     }
+}
+
+/// A message's members, each as the JSON that it is.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// A member that is a text.
+fn member(members: &Members<'_>, name: &str) -> Option<String> {
+    serde_json::from_str(members.get(name)?.get()).ok()
+}
+
+/// Everything about a message, for programs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    message: &'a RawValue,
+    deliveries: Value,
+    attempts: Vec<Value>,
 }
 
 fn deliveries_table(deliveries: &Value) -> Table {

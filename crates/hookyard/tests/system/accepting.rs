@@ -70,7 +70,9 @@ async fn a_payload_keeps_its_bytes_to_the_receiver_and_back() {
         format!("uid = \"crm\"\nurl = \"{}\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"", receiver.url());
     let deployment = Deployment::new(&party(&[&standard]));
     let node = deployment.start().await;
+    let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
     let payloads = [
+        deep.as_str(),
         "{\"a\":1,\"a\":2}",
         "{\"n\":9007199254740993,\"f\":1.0000000000000000000001e400,\"z\":-0,\"e\":1E+2}",
         "{ \"spaces\" :\t[ ] ,\n\"\\u00e9\":\"\\ud83d\\ude00 é\" }",
@@ -86,6 +88,11 @@ async fn a_payload_keeps_its_bytes_to_the_receiver_and_back() {
         assert_eq!(node.output(&["messages", "raw", APP, &message]).await, payload);
         let shown = node.get(&format!("/api/v1/app/{APP}/msg/{message}")).await.expect(200).text();
         assert!(shown.contains(&format!("\"payload\":{payload}")), "{payload} in {shown}");
+        for form in [&["messages", "show", APP, &message][..], &["messages", "list", APP]] {
+            node.output(form).await;
+            let shown = node.output(&[form, &["--json"]].concat()).await;
+            assert!(shown.contains(&format!("\"payload\":{payload}")), "{form:?}: {payload} in {shown}");
+        }
     }
     node.stop().await;
 }

@@ -152,14 +152,20 @@ impl Deployment {
 
     /// Starts a server and waits until it listens.
     pub(crate) async fn start(&self) -> Node<'_> {
+        let started = self.try_start().await;
+        started.unwrap_or_else(|log| panic!("the server ended before it listened:\n{log}"))
+    }
+
+    /// Starts a server and waits until it listens, or ends; then what it said is the error.
+    pub(crate) async fn try_start(&self) -> Result<Node<'_>, String> {
         let mut child = self.serve().spawn().expect("the server starts");
         let log = Arc::new(Log::default());
         let mut reading = JoinSet::new();
         reading.spawn(read_log(child.stderr.take().expect("it is piped"), Arc::clone(&log)));
         let address = within("the server to listen", log.address()).await;
-        let address = address.unwrap_or_else(|| panic!("the server ended before it listened:\n{}", log.text()));
+        let Some(address) = address else { return Err(log.text()) };
         let token = self.run(&["token"]).await.output();
-        Node { deployment: self, child, log, reading, address, authorization: format!("Bearer {token}") }
+        Ok(Node { deployment: self, child, log, reading, address, authorization: format!("Bearer {token}") })
     }
 }
 
@@ -390,7 +396,9 @@ impl Node<'_> {
         let ended = tokio::time::timeout(crate::PATIENCE, self.child.wait()).await;
         let ended = ended.unwrap_or_else(|_| panic!("the server did not stop:\n{}", self.log.text()));
         within("the end of the log", self.reading.join_next()).await;
-        (ended.expect("it can be waited for").code(), self.log.text())
+        let text = self.log.text();
+        assert!(!text.contains("panic"), "{text}");
+        (ended.expect("it can be waited for").code(), text)
     }
 }
 

@@ -127,6 +127,44 @@ async fn a_damaged_database_is_refused_and_not_touched() {
 }
 
 #[tokio::test]
+async fn a_damaged_page_is_a_refusal_or_an_error_and_never_a_panic() {
+    let deployment = Deployment::new(&party(&[]));
+    let node = deployment.start().await;
+    let mut messages = Vec::new();
+    for _ in 0..20 {
+        messages.push(node.publish(&format!("\"{}\"", "x".repeat(3_000))).await);
+    }
+    node.stop().await;
+    let whole = std::fs::read(deployment.database()).expect("it is there");
+    let mut noticed = 0;
+    for page in (1..whole.len() / 4_096).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[page * 4_096..][..600].fill(0x5a);
+        std::fs::write(deployment.database(), &damaged).expect("it can be written");
+        let node = match deployment.try_start().await {
+            Ok(node) => node,
+            Err(log) => {
+                assert!(log.contains("damaged") && !log.contains("panic"), "page {page}: {log}");
+                noticed += 1;
+                continue;
+            }
+        };
+        let listed = node.get("/api/v1/app/party/msg").await;
+        let published = node.publish_body(r#"{"eventType":"a","payload":{}}"#).await;
+        for answer in [listed, published] {
+            assert!(matches!(answer.status.as_u16(), 200 | 202 | 500), "page {page}: {answer:?}");
+            if answer.status.as_u16() == 500 {
+                assert_eq!(answer.text(), "{}", "nothing internal leaves");
+                noticed += 1;
+            }
+        }
+        // What it says at its end must not hold a panic.
+        node.stop().await;
+    }
+    assert!(noticed > 0, "none of the pages mattered");
+}
+
+#[tokio::test]
 async fn a_database_that_was_cut_short_is_refused() {
     let deployment = Deployment::new(&party(&[]));
     let node = deployment.start().await;
