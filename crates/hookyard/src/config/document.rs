@@ -53,7 +53,8 @@ impl<'a> Document<'a> {
         Table::new(self, String::new(), span, root.into_inner())
     }
 
-    fn place(&self, offset: usize) -> Place {
+    /// Where the byte at `offset` stands.
+    pub(crate) fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts[line - 1];

@@ -76,23 +76,37 @@ impl fmt::Display for Fault {
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
+    /// The report of one fault that no key has.
+    pub(crate) fn from_one(place: &Place, what: impl fmt::Display) -> Self {
+        let mut faults = Self::default();
+        faults.add(place, "", what);
+        faults
+    }
+
     /// Notes a fault of `key` at `place`.
     pub(crate) fn add(&mut self, place: &Place, key: &str, what: impl fmt::Display) {
-        self.push(place, key, what.to_string(), None);
+        self.push(place, key, &what.to_string(), None);
     }
 
     /// Notes a fault for which there is one thing to do.
     pub(crate) fn add_with_hint(&mut self, place: &Place, key: &str, what: impl fmt::Display, hint: impl fmt::Display) {
-        self.push(place, key, what.to_string(), Some(hint.to_string()));
+        self.push(place, key, &what.to_string(), Some(&hint.to_string()));
     }
 
-    fn push(&mut self, place: &Place, key: &str, what: String, hint: Option<String>) {
+    /// Other crates' errors quote what they were given as it is, so what they say is made fit for a terminal here.
+    fn push(&mut self, place: &Place, key: &str, what: &str, hint: Option<&str>) {
+        let (what, hint) = (printable(what), hint.map(printable));
         self.0.push(Fault { place: place.clone(), key: key.to_owned(), what, hint });
     }
 
     /// Whether nothing is wrong.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Each thing that is wrong, with its place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &Fault)> {
+        self.0.iter().map(|fault| (&fault.place, fault))
     }
 
     /// How many things are wrong.
@@ -138,10 +152,23 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// A stranger's text, short enough for one line and without anything that moves a terminal's cursor.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    let mut shown: String = text.chars().take(64).collect();
     if text.chars().nth(64).is_some() {
         shown.push('…');
     }
-    // Quotes need no escape between backticks.
-    format!("`{}`", shown.replace("\\\"", "\"").replace("\\'", "'"))
+    format!("`{}`", printable(&shown))
+}
+
+/// A text whose invisible characters are escaped; a report is made of lines, so line breaks count among them.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        // Between backticks, quotes and backslashes need no escape.
+        if matches!(character, '"' | '\'' | '\\') {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+    }
+    shown
 }

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use hookyard_core::retry::schedule_span;
 use hookyard_model::{FileKind, OrganisationId, Rate, RetryPolicy, Timestamp, Uid, limits};
 use hookyard_ports::Ids;
 use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint};
@@ -14,7 +13,7 @@ use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint};
 use super::document::Table;
 use super::endpoint::{self, DeclaredEndpoint, derived_uid, metadata, parsed};
 use super::fault::{Faults, Place};
-use super::settings::{Settings, in_hours, shortest_retention};
+use super::settings::{Settings, shortest_retention, too_long};
 use super::source::{self, DeclaredSource, SOURCES};
 
 /// Applications of one file; each may have as many endpoints as the model allows.
@@ -99,9 +98,7 @@ impl Declared {
             let Some(retry) = endpoint.settings.retry.as_ref().filter(|retry| shortest_retention(retry) > kept) else {
                 continue;
             };
-            let (span, least) = (in_hours(schedule_span(retry)), in_hours(shortest_retention(retry)));
-            let what = format!("takes up to {span}, so `retention` must be at least {least}");
-            faults.add(&endpoint.place, "application.endpoint.retry", what);
+            faults.add(&endpoint.place, "application.endpoint.retry", too_long(retry));
         }
     }
 

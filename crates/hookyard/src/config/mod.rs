@@ -65,8 +65,18 @@ impl Config {
         let Some(path) = path(flags, environment) else {
             return Self::read(None, flags, environment);
         };
-        let text = content(&path)?;
-        Self::read(Some((&path, &text)), flags, environment)
+        Self::of_bytes(&path, content(&path)?, flags, environment)
+    }
+
+    /// Reads a file's bytes, environment and flags.
+    pub(crate) fn of_bytes(
+        path: &Path,
+        bytes: Vec<u8>,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Self, Faults> {
+        let text = text(path, bytes)?;
+        Self::read(Some((path, &text)), flags, environment)
     }
 
     /// Reads a file's text, environment and flags.
@@ -96,7 +106,7 @@ impl Config {
 pub(crate) fn load_token_settings(flags: &Flags, environment: &Environment) -> Result<TokenSettings, Faults> {
     let (mut faults, mut layers) = (Faults::default(), Layers::default());
     if let Some(path) = path(flags, environment) {
-        let text = content(&path)?;
+        let text = text(&path, content(&path)?)?;
         let document = Document::new(&path, &text, environment);
         let mut root = document.root(&mut faults);
         layers.add_file(&mut root, &TokenSettings::KEYS, &mut faults);
@@ -128,13 +138,11 @@ fn path(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()))
 }
 
-/// A file's text, within its limit.
-fn content(path: &Path) -> Result<String, Faults> {
+/// A file's bytes, within its limit.
+fn content(path: &Path) -> Result<Vec<u8>, Faults> {
     let fault = |what: String| {
         let file: Arc<str> = path.display().to_string().into();
-        let mut faults = Faults::default();
-        faults.add(&Place::whole(&file), "", what);
-        faults
+        Faults::from_one(&Place::whole(&file), what)
     };
     let most = limits::CONFIG_FILE_BYTES;
     let file = std::fs::File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
@@ -144,6 +152,14 @@ fn content(path: &Path) -> Result<String, Faults> {
     if bytes.len() > most {
         return Err(fault(format!("is longer than {most} bytes")));
     }
-    String::from_utf8(bytes)
-        .map_err(|error| fault(format!("is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to())))
+    Ok(bytes)
+}
+
+/// A file's bytes as text; the fault stands where they stop being UTF-8.
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Faults> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let nothing = Environment::default();
+        Faults::from_one(&Document::new(path, &before, &nothing).place(before.len()), "is not UTF-8 from here on")
+    })
 }

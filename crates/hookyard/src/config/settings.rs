@@ -125,7 +125,7 @@ impl Settings {
         let jwt_secret = read.one(&key::JWT_SECRET, secret);
         let main_secret = read.list(&key::MAIN_SECRET, secret);
         let admin_password = read.one(&key::ADMIN_PASSWORD, secret);
-        let retry = read.retry();
+        let (retry, schedule) = read.retry();
         let request_timeout = read.one(&key::REQUEST_TIMEOUT, timeout).or_default(limits::DEFAULT_TIMEOUT);
         let disable_after = read.one(&key::DISABLE_AFTER, positive).or_default(limits::DISABLE_AFTER);
         let require_https = read.one(&key::REQUIRE_HTTPS, boolean).or_default(false);
@@ -135,7 +135,7 @@ impl Settings {
         let signature = [("hmac256", Signature::Hmac256), ("ed25519", Signature::Ed25519)];
         let signature =
             read.one(&key::DEFAULT_SIGNATURE, |text| choice(text, &signature)).or_default(Signature::Hmac256);
-        let retention = read.retention(&retry);
+        let retention = read.retention(&retry, &schedule);
         let api_enabled = read.one(&key::API_ENABLED, boolean).or_default(true);
         let trusted_proxies = read.list(&key::TRUSTED_PROXIES, network);
         let tls = read.tls();
@@ -267,26 +267,34 @@ impl Reader<'_> {
         self.one(&key::DATA, path).or_default(PathBuf::from("./hookyard-data"))
     }
 
-    fn retry(&mut self) -> RetryPolicy {
+    /// The policy, and where its schedule was given.
+    fn retry(&mut self) -> (RetryPolicy, Place) {
         let entry = |text: &str| parse_duration(text).map_err(|error| format!("retry schedule entry {error}"));
         let given = self.list(&key::RETRY_SCHEDULE, entry);
         let jitter = self.one(&key::RETRY_JITTER, share).or_default(0.2).value;
         let delays = if given.place == Place::Default {
-            let RetryPolicy::Schedule { delays, .. } = RetryPolicy::default() else { return RetryPolicy::default() };
+            let RetryPolicy::Schedule { delays, .. } = RetryPolicy::default() else {
+                return (RetryPolicy::default(), Place::Default);
+            };
             delays
         } else {
             given.value
         };
-        RetryPolicy::Schedule { delays, jitter }.checked().unwrap_or_else(|error| {
+        let policy = RetryPolicy::Schedule { delays, jitter }.checked().unwrap_or_else(|error| {
             self.faults.add(&given.place, key::RETRY_SCHEDULE.name, error);
             RetryPolicy::default()
-        })
+        });
+        (policy, given.place)
     }
 
-    fn retention(&mut self, retry: &RetryPolicy) -> Setting<Duration> {
+    fn retention(&mut self, retry: &RetryPolicy, schedule: &Place) -> Setting<Duration> {
         let least = shortest_retention(retry);
         let setting = self.one(&key::RETENTION, retention).or_default(limits::RETENTION);
-        if setting.value < least {
+        if setting.value < least && setting.place == Place::Default {
+            // What the operator wrote is the schedule; a default has no line to look at.
+            let what = too_long(retry);
+            self.faults.add(schedule, key::RETRY_SCHEDULE.name, what);
+        } else if setting.value < least {
             let given = format_duration(setting.value);
             let what = format!("is `{given}`, must be at least {}: the retry schedule and one day", in_hours(least));
             self.faults.add(&setting.place, key::RETENTION.name, what);
@@ -315,8 +323,14 @@ pub(crate) fn shortest_retention(retry: &RetryPolicy) -> Duration {
     schedule_span(retry).saturating_add(Duration::from_hours(24))
 }
 
+/// What a schedule is told that goes on for longer than messages are kept.
+pub(crate) fn too_long(retry: &RetryPolicy) -> String {
+    let (span, least) = (in_hours(schedule_span(retry)), in_hours(shortest_retention(retry)));
+    format!("takes up to {span}, so `retention` must be at least {least}")
+}
+
 /// Whole hours, rounded up: the spans of jittered schedules have fractions that nobody wants to type.
-pub(crate) fn in_hours(span: Duration) -> String {
+fn in_hours(span: Duration) -> String {
     format!("`{}h`", span.as_secs().div_ceil(3_600))
 }
 

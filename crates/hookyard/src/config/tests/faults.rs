@@ -69,6 +69,37 @@ fn settings_say_what_is_wrong_and_what_is_allowed() {
 }
 
 #[test]
+fn a_schedule_beyond_the_default_retention_is_said_where_it_stands() {
+    let text = format!("\nretry_schedule = [{}]\n", ["\"7d\""; 14].join(", "));
+    check(&text, "hookyard.toml:2:18: `retry_schedule`: takes up to `2823h`, so `retention` must be at least `2847h`");
+}
+
+#[test]
+fn no_fault_moves_the_cursor_of_a_terminal() {
+    for (text, expected) in [
+        (
+            "[[application]]\nuid = \"\\u001b[2J\\n\"",
+            "hookyard.toml:2:7: `application.uid`: uid `\\u{1b}[2J\\n` must be 1 to 256 of `a-z A-Z 0-9 - _ .` and must not \
+             begin with an id prefix such as `app_` or `ep_`",
+        ),
+        (
+            "role = \"\\u202e\\\\'\"",
+            "hookyard.toml:1:8: `role`: is `\\u{202e}\\'`, must be `all` or `doors` or `workers`",
+        ),
+    ] {
+        check(text, expected);
+    }
+}
+
+#[test]
+fn what_is_not_utf_8_is_said_where_it_begins() {
+    let bytes = b"listen = \"127.0.0.1:1\"\ndata = \"\xc3\xa9\xff\"\n".to_vec();
+    let path = Path::new("hookyard.toml");
+    let faults = Config::of_bytes(path, bytes, &Flags::default(), &Environment::default()).expect_err("not UTF-8");
+    assert_eq!(faults.to_string().lines().nth(1), Some("hookyard.toml:2:10: is not UTF-8 from here on"));
+}
+
+#[test]
 fn endpoints_say_what_is_wrong_and_what_is_allowed() {
     for (line, expected) in [
         (
