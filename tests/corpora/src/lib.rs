@@ -5,9 +5,15 @@
 //! meets them in the product and asserts what must hold whatever they are. It promises to end, and to panic only when
 //! something does not hold.
 
+mod bodies;
+mod configs;
+mod node;
+
 use std::str::FromStr;
 
+pub use bodies::bodies;
 use bytes::Bytes;
+pub use configs::configs;
 use hookyard_core::{json, order};
 use hookyard_dialects::{RawRequest, Verified, retry_after};
 use hookyard_egress::check_url;
@@ -21,7 +27,9 @@ use hookyard_model::{
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus` and of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
+    ("bodies", bodies),
+    ("configs", configs),
     ("ids", ids),
     ("names", names),
     ("payloads", payloads),
@@ -36,6 +44,24 @@ pub const TARGETS: [(&str, Target); 9] = [
 /// The time and the secret of the example that Standard Webhooks publishes, so that a corpus can hold a valid signature.
 const PUBLISHED: Timestamp = Timestamp::from_seconds(1_614_265_330);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A request, given as header lines, an empty line and the body; lines that no header can be are left out.
+fn request(data: &[u8]) -> (http::HeaderMap, &[u8]) {
+    let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
+        Some(end) => (&data[..end], &data[end + 2..]),
+        None => (data, [].as_slice()),
+    };
+    let mut headers = http::HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n').take(100) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = http::HeaderName::from_bytes(&line[..colon]);
+        let value = http::HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    (headers, body)
+}
 
 fn reads_back<T: FromStr + ToString>(text: &str) {
     if let Ok(value) = text.parse::<T>() {
@@ -116,19 +142,7 @@ pub fn retry_after_headers(data: &[u8]) {
 
 /// Inbound requests, given as header lines, an empty line and the body: what is accepted is accepted for this body only.
 pub fn signatures(data: &[u8]) {
-    let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
-        Some(end) => (&data[..end], &data[end + 2..]),
-        None => (data, [].as_slice()),
-    };
-    let mut headers = http::HeaderMap::new();
-    for line in head.split(|byte| *byte == b'\n').take(100) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        let name = http::HeaderName::from_bytes(&line[..colon]);
-        let value = http::HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
+    let (headers, body) = request(data);
     let method = http::Method::POST;
     let secrets = [Secret::new(SECRET.to_owned())];
     let (body, longer) = (Bytes::copy_from_slice(body), Bytes::from([body, b"x"].concat()));

@@ -1,0 +1,80 @@
+//! Configuration files: any bytes as `hookyard.toml`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hookyard::fuzz::read_file;
+use hookyard_dialects::find;
+use hookyard_model::RawId;
+use hookyard_ports::Ids;
+use hookyard_ports::store::Import;
+use hookyard_ports::testkit::build;
+
+use crate::node::{Still, Zeros};
+
+/// Files that an operator wrote: each fault says where, and what is good is rows that can be sent to, the same each time.
+pub fn configs(data: &[u8]) {
+    if may_name_a_file(data) {
+        return;
+    }
+    let ids = Ids::new(RawId::MIN, Arc::new(Still), Arc::new(Zeros));
+    let first = read_file(data, &ids, build::NOW);
+    match first {
+        Ok(import) => {
+            check_rows(&import);
+            let again = read_file(data, &ids, build::NOW).expect("a good file stays good");
+            assert_eq!(rows(&again), rows(&import));
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty(), "refused without a reason");
+            let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+            for fault in faults {
+                let text = &fault.text;
+                let (line, column) = fault.place.unwrap_or_else(|| panic!("without a place: {text}"));
+                // A column may stand behind the last character, where something is missing.
+                let line = lines.get(line - 1).unwrap_or_else(|| panic!("behind the last line: {text}"));
+                let length = String::from_utf8_lossy(line).chars().count();
+                assert!((1..=length + 1).contains(&column), "behind the end of the line: {text}");
+                assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "moves the cursor: {text:?}");
+            }
+        }
+    }
+}
+
+/// Secrets may stand in files of their own, and a file of the machine that runs this is nobody's input.
+///
+/// Relative paths lead nowhere; absolute ones begin a text or are written with escapes.
+fn may_name_a_file(data: &[u8]) -> bool {
+    let names_one = data.windows(5).any(|part| part == b"_file");
+    names_one && data.windows(2).any(|pair| matches!(pair, b"\"/" | b"'/" | b"\n/" | b"\\u" | b"\\U" | b"\\x"))
+}
+
+fn check_rows(import: &Import) {
+    let mut applications = BTreeSet::new();
+    for application in &import.applications {
+        assert!(applications.insert(application.uid.as_str()), "`{}` is imported twice", application.uid);
+        let mut endpoints = BTreeSet::new();
+        for endpoint in &application.endpoints {
+            assert!(endpoints.insert(endpoint.uid.as_str()), "`{}` is imported twice", endpoint.uid);
+            let settings = &endpoint.settings;
+            let outbound =
+                find(&settings.dialect).and_then(|dialect| dialect.outbound()).expect("a dialect that sends");
+            assert_eq!(outbound.check(settings).map_err(|error| error.why), Ok(()));
+            assert!(settings.url.password().is_none() && settings.url.has_host());
+            for header in &settings.headers {
+                assert!(header.name.parse::<http::HeaderName>().is_ok(), "`{}`", header.name);
+                assert!(header.value.expose().parse::<http::HeaderValue>().is_ok(), "the value of `{}`", header.name);
+            }
+        }
+    }
+}
+
+/// What must not differ from one reading to the next: everything but the ids, which count on.
+fn rows(import: &Import) -> Vec<String> {
+    let endpoints = import.applications.iter().flat_map(|application| {
+        application.endpoints.iter().map(move |endpoint| {
+            format!("{} {} {:?} {}", application.uid, endpoint.uid, endpoint.settings, endpoint.disabled)
+        })
+    });
+    endpoints.chain(import.applications.iter().map(|application| format!("{:?}", application.metadata))).collect()
+}
