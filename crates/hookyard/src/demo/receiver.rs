@@ -214,7 +214,7 @@ impl Shared {
         let secrets = std::slice::from_ref(&self.secret);
         if let Verified::Refused(why) = self.inbound.verify(&request, secrets, self.clock.now()) {
             self.tally.counts.lock().unverified += 1;
-            tracing::warn!(endpoint, "the demo's receiver refused a request: {why}");
+            tracing::warn!(%endpoint, "the demo's receiver refused a request: {why}");
             return text(StatusCode::UNAUTHORIZED, why.to_string());
         }
         let message = head.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -224,7 +224,7 @@ impl Shared {
         }
         let failed = self.tally.arrive(message, endpoint);
         if failed > 0 {
-            tracing::info!(message_id = message, endpoint, "arrived on attempt {}, signature verified", failed + 1);
+            tracing::info!(message_id = %message, %endpoint, "arrived on attempt {}, signature verified", failed + 1);
         }
         let mut answer = text(StatusCode::NO_CONTENT, "");
         answer.headers_mut().remove(header::CONTENT_TYPE);
