@@ -203,7 +203,7 @@ struct Shown<'a> {
 }
 
 fn deliveries_table(deliveries: &Value) -> Table {
-    let mut table = Table::new(["ENDPOINT", "STATE", "ATTEMPTS", "ROUND", "DUE", "REASON"]);
+    let mut table = Table::new(["ENDPOINT", "STATE", "FAILED", "ROUND", "DUE", "REASON"]);
     for delivery in deliveries.as_array().map(Vec::as_slice).unwrap_or_default() {
         let name = delivery["endpointUid"].as_str().unwrap_or_else(|| text(delivery, "endpointId"));
         let (attempts, round) = (delivery["attempts"].to_string(), delivery["round"].to_string());
