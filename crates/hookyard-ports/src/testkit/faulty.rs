@@ -32,6 +32,8 @@ pub enum Fault {
     After,
     /// It goes through after this much of tokio's time, which tests can pause.
     Delay(Duration),
+    /// It happens, and the caller is told after this much of tokio's time.
+    Late(Duration),
 }
 
 /// Which call a plan decides about.
@@ -140,6 +142,11 @@ impl<S: Store + ?Sized> FaultyStore<S> {
             Fault::Delay(span) => {
                 tokio::time::sleep(span).await;
                 deed_itself.await
+            }
+            Fault::Late(span) => {
+                let answer = deed_itself.await;
+                tokio::time::sleep(span).await;
+                answer
             }
         }
     }
@@ -328,6 +335,18 @@ mod tests {
         store.import(file()).await.expect("it is only late").expect("nobody has the uid");
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
         assert!(is_imported(&*inner).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_is_about_what_has_happened_already() {
+        let (store, inner) = planned(vec![Fault::Late(Duration::from_secs(5))]);
+        let begun = tokio::time::Instant::now();
+        let (answer, ()) = tokio::join!(store.import(file()), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(is_imported(&*inner).await);
+        });
+        answer.expect("it is only late").expect("nobody has the uid");
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test]
