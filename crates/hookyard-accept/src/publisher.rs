@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hookyard_core::{fan_out, order};
 use hookyard_model::{
-    ApplicationId, Delivery, DeliveryKey, DeliveryState, Endpoint, Message, OrganisationId, Payload, Seq, Timestamp,
+    ApplicationId, Delivery, DeliveryKey, DeliveryState, EndpointId, Message, OrganisationId, Payload, Seq, Timestamp,
     Trigger, limits,
 };
 use hookyard_ports::store::{
@@ -59,9 +59,9 @@ struct Plan {
 /// What the lane of one delivery is told once the delivery is on disk.
 enum Owed {
     /// Leased to this node, with room in its lane.
-    Now(Arc<Endpoint>, Reservation),
+    Now(EndpointId, Reservation),
     /// Pending.
-    Later(Arc<Endpoint>, Timestamp),
+    Later(EndpointId, Timestamp),
 }
 
 impl Publisher {
@@ -242,10 +242,10 @@ impl Shared {
                     .then(|| Reservation::try_new(&self.handoff, endpoint, message.payload.len()))
                     .flatten();
                 let (state, first) = if let Some(reservation) = room {
-                    (FirstState::Leased, Owed::Now(Arc::clone(endpoint), reservation))
+                    (FirstState::Leased, Owed::Now(endpoint.id, reservation))
                 } else {
                     let due = message.deliver_at.unwrap_or(now);
-                    (FirstState::Pending { due }, Owed::Later(Arc::clone(endpoint), due))
+                    (FirstState::Pending { due }, Owed::Later(endpoint.id, due))
                 };
                 deliveries.push(NewDelivery { endpoint: endpoint.id, state, order_key });
                 owed.push(first);
@@ -294,7 +294,7 @@ impl Shared {
         match owed {
             Owed::Now(endpoint, reservation) => {
                 let delivery = Delivery {
-                    key: DeliveryKey { message: message.id, endpoint: endpoint.id },
+                    key: DeliveryKey { message: message.id, endpoint },
                     application: message.application,
                     seq,
                     state: DeliveryState::Leased { holder: self.store.incarnation(), due: now },
@@ -304,9 +304,9 @@ impl Shared {
                     variant: 0,
                     trigger: Trigger::Scheduled,
                 };
-                reservation.hand_over(Handed { delivery, message: Arc::clone(message), endpoint });
+                reservation.hand_over(Handed { delivery, message: Arc::clone(message) });
             }
-            Owed::Later(endpoint, due) => self.handoff.hint(endpoint.id, due),
+            Owed::Later(endpoint, due) => self.handoff.hint(endpoint, due),
         }
     }
 

@@ -135,7 +135,7 @@ async fn what_is_accepted_is_leased_where_there_is_room_and_pending_elsewhere() 
     let on_disk = world.node.deliveries(build::application_id(1), published.message().id).await.expect("answers");
     let handed = world.lanes.handed.lock();
     assert_eq!(handed[0].delivery, on_disk[0], "the lane is given what is on disk");
-    assert_eq!(handed[0].endpoint.id, build::endpoint_id(1));
+    assert_eq!(handed[0].delivery.key.endpoint, build::endpoint_id(1));
     assert_eq!(world.lanes.hinted.lock()[..], [(build::endpoint_id(2), build::NOW)]);
     assert_eq!(world.metrics.accepted.get(), 1);
 }

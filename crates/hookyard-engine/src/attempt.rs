@@ -4,12 +4,13 @@
 //! from `hookyard-core`; it only does. It never fails: whatever happens is an outcome.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use hookyard_core::settle::Ended;
-use hookyard_core::{health, operational, settle};
+use hookyard_core::{health, settle};
 use hookyard_dialects::{Answer, Outbound};
 use hookyard_model::{
-    Attempt, DeliveryState, Judgement, Next, OperationalEvent, Outcome, Peer, ResponseKept, Timestamp, Timings, limits,
+    Attempt, DeliveryState, Judgement, Next, Outcome, Peer, ResponseKept, Timestamp, Timings, limits,
 };
 use hookyard_ports::store::Settlement;
 use hookyard_ports::{Exchange, Exchanged, Handed, Request, Response};
@@ -21,14 +22,14 @@ use crate::shared::Shared;
 /// A finished attempt on its way to the store.
 pub(crate) struct Made {
     pub(crate) settlement: Settlement,
-    /// What is to be announced about it.
-    pub(crate) events: Vec<OperationalEvent>,
-    /// The attempt's message, for the announcement and for the log.
+    /// The delivery as it was before, with its message.
     pub(crate) handed: Handed,
+    /// The endpoint in the form that the attempt saw.
+    pub(crate) prepared: Arc<Prepared>,
 }
 
 /// Makes the attempt that is due.
-pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Prepared) -> Made {
+pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>) -> Made {
     let started = shared.parts.clock.now();
     let sent = match build(handed, prepared, started) {
         Ok(request) => send(shared, request).await,
@@ -38,8 +39,8 @@ pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Prepared) 
 }
 
 /// What is recorded of an attempt that panicked: a defect of ours, so the endpoint is not charged and nothing repeats it.
-pub(crate) fn panicked(shared: &Shared, handed: &Handed, prepared: &Prepared) -> Made {
-    tracing::error!(message_id = %handed.delivery.key.message, endpoint = %handed.delivery.key.endpoint,
+pub(crate) fn panicked(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>) -> Made {
+    tracing::error!(message_id = %handed.delivery.key.message, endpoint = %prepared.name(),
         "an attempt panicked; this is a defect of Hookyard, please report it with the lines above");
     let outcome = Outcome::CannotBeEncoded("the attempt panicked, which is a defect of Hookyard".to_owned());
     conclude(shared, handed, prepared, shared.parts.clock.now(), Sent::not_sent(outcome))
@@ -106,7 +107,7 @@ async fn send(shared: &Shared, request: Request) -> Sent {
     Sent { outcome, answer, timings, peer, request_headers }
 }
 
-fn conclude(shared: &Shared, handed: &Handed, prepared: &Prepared, started: Timestamp, sent: Sent) -> Made {
+fn conclude(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>, started: Timestamp, sent: Sent) -> Made {
     let ended = shared.parts.clock.now();
     let judgement = sent.answer.as_ref().zip(prepared.dialect).map(|(answer, dialect)| {
         let Response { status, headers, body, .. } = answer;
@@ -124,7 +125,7 @@ fn conclude(shared: &Shared, handed: &Handed, prepared: &Prepared, started: Time
         draw: if delivered { 0.0 } else { shared.parts.rng.unit() },
     });
     let endpoint = health::change(
-        prepared.failing_since(),
+        prepared.failing_since(delivered, ended),
         &outcome,
         judgement.as_ref(),
         prepared.on_gone,
@@ -132,10 +133,7 @@ fn conclude(shared: &Shared, handed: &Handed, prepared: &Prepared, started: Time
         ended,
         shared.parts.settings.disable_after,
     );
-    if let Some(change) = endpoint {
-        prepared.note(change);
-    }
-    let events = operational::announce(&handed.delivery, &next, endpoint.as_ref());
+    let endpoint = endpoint.and_then(|change| prepared.note(change));
     let attempt = Attempt {
         id: shared.parts.ids.attempt(),
         message: handed.message.id,
@@ -151,8 +149,8 @@ fn conclude(shared: &Shared, handed: &Handed, prepared: &Prepared, started: Time
         response: sent.answer.as_ref().map(keep),
     };
     let settlement = Settlement { key: handed.delivery.key, attempt, next, endpoint, operational: Vec::new() };
-    let made = Made { settlement, events, handed: handed.clone() };
-    report(&made, prepared);
+    let made = Made { settlement, handed: handed.clone(), prepared: Arc::clone(prepared) };
+    report(&made);
     made
 }
 
@@ -181,8 +179,8 @@ fn response_headers(headers: &HeaderMap) -> String {
 }
 
 /// One line for a person who must find out why something did not arrive.
-fn report(made: &Made, prepared: &Prepared) {
-    let Made { settlement, handed, .. } = made;
+fn report(made: &Made) {
+    let Made { settlement, handed, prepared } = made;
     let Settlement { attempt, next, key, .. } = settlement;
     if attempt.outcome == Outcome::Delivered {
         tracing::debug!(message_id = %key.message, endpoint = %key.endpoint, "delivered");
@@ -198,7 +196,7 @@ fn report(made: &Made, prepared: &Prepared) {
         Next::Failed { reason, .. } => format!("given up: {}", reason.as_str()),
         Next::Cancelled { reason, .. } => format!("called off: {}", reason.as_str()),
     };
-    let name = prepared.endpoint.uid.as_ref().map_or_else(|| key.endpoint.to_string(), ToString::to_string);
+    let name = prepared.name();
     let event_type = &handed.message.event_type;
     let hint = match &attempt.outcome {
         Outcome::Blocked(by) => by.hint.as_deref(),

@@ -12,7 +12,7 @@ use hookyard_ports::Handed;
 use hookyard_ports::store::{Claim, Claims, Result, Room};
 use tokio::time::Instant;
 
-use crate::lanes::Left;
+use crate::lanes::claims::Left;
 use crate::shared::Shared;
 
 /// How long a store that does not answer is left alone.
@@ -108,10 +108,8 @@ async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
                 tracing::warn!(%error, endpoint = %id, "an endpoint's new form could not be read");
             }
         }
-        let Some(endpoint) = shared.lanes.lock().endpoint(id) else { continue };
-        brought.entry(id).or_default().push(Handed { delivery: claimed.delivery, message: claimed.message, endpoint });
+        brought.entry(id).or_default().push(Handed { delivery: claimed.delivery, message: claimed.message });
     }
-    let mut refused = Vec::new();
     {
         let mut lanes = shared.lanes.lock();
         for room in rooms {
@@ -120,9 +118,11 @@ async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
                 (None, None) => Left::Known(None),
                 (Some(_), _) => Left::Unknown,
             };
-            refused.extend(lanes.claimed(room, brought.remove(&room.endpoint).unwrap_or_default(), left, now));
+            let refused = lanes.claimed(room, brought.remove(&room.endpoint).unwrap_or_default(), left, now);
+            // Under the lock: a stop that sees the room free must see the leases on their way back.
+            shared.give_back(refused);
         }
     }
-    shared.give_back(refused);
+    shared.quiet.notify_one();
     failed.map_or(Ok(()), Err)
 }

@@ -40,7 +40,7 @@ async fn run(shared: &Arc<Shared>, start: Start) {
         if !shared.holds_leases() {
             // Another node may have the delivery by now: nothing we could record about it is sure to be true.
             shared.give_back([handed.clone()]);
-            break (Health::Neutral, Finished::Dropped(Held::of(&handed)));
+            break (Health::Neutral, Finished::Dropped(Held::of(&handed, token)));
         }
         let made = match AssertUnwindSafe(attempt::make(shared, &handed, &prepared)).catch_unwind().await {
             Ok(made) => made,
@@ -52,7 +52,7 @@ async fn run(shared: &Arc<Shared>, start: Start) {
             handed.delivery.charged = charged;
             handed.delivery.variant = variant;
         } else {
-            break (health, Finished::Over(made, Held::of(&handed)));
+            break (health, Finished::Over(made, Held::of(&handed, token)));
         }
     };
     // The slot first, the word to the store second: a settlement gives back room that has been in flight.

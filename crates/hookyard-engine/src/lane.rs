@@ -36,6 +36,13 @@ pub(crate) enum Pace {
     Slow,
 }
 
+/// Where a lane stands in the tables of lanes to claim for: in which table, under which due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) pace: Pace,
+    pub(crate) due: Timestamp,
+}
+
 /// How a lane stands with the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asking {
@@ -57,7 +64,11 @@ pub(crate) struct Lane {
     pub(crate) queue: VecDeque<Handed>,
     pub(crate) reserved: usize,
     pub(crate) in_flight: BTreeMap<Token, InFlight>,
-    pub(crate) unsettled: usize,
+    /// What has ended and is not settled; what the store refused for good stays here, so that nobody takes its lease for
+    /// a lost one and sends it again.
+    pub(crate) unsettled: BTreeMap<Token, DeliveryKey>,
+    /// Bytes of what it holds, and of what is reserved.
+    pub(crate) bytes: usize,
     breaker: Breaker,
     pub(crate) bucket: Option<Bucket>,
     pub(crate) pace: Pace,
@@ -67,8 +78,8 @@ pub(crate) struct Lane {
     pub(crate) waiting: bool,
     /// The earliest due time of what the store holds pending for it, as far as is known.
     pub(crate) next_due: Option<Timestamp>,
-    /// Under which due time it stands in the table of lanes to claim for.
-    pub(crate) listed: Option<Timestamp>,
+    /// Where it stands in the tables of lanes to claim for.
+    pub(crate) listed: Option<Listed>,
     pub(crate) asking: Asking,
     /// The earliest retry that settlements told of; when it is due it may end a stall by itself.
     pub(crate) retry_due: Option<Timestamp>,
@@ -91,7 +102,8 @@ impl Lane {
             queue: VecDeque::new(),
             reserved: 0,
             in_flight: BTreeMap::new(),
-            unsettled: 0,
+            unsettled: BTreeMap::new(),
+            bytes: 0,
             breaker,
             bucket,
             pace: if failing { Pace::Slow } else { Pace::New },
@@ -112,6 +124,7 @@ impl Lane {
             self.bucket = rate.map(|rate| Bucket::new(rate, now));
         }
         self.breaker.set_full(prepared.concurrency);
+        prepared.follow(&self.prepared);
         self.prepared = prepared;
     }
 
@@ -125,22 +138,23 @@ impl Lane {
         !self.queue.is_empty() && self.in_flight.len() < self.allowed()
     }
 
-    /// Which deliveries wait or are in flight.
+    /// Which deliveries wait, are in flight or are not settled.
     pub(crate) fn keys(&self) -> impl Iterator<Item = DeliveryKey> + '_ {
         let queued = self.queue.iter().map(|handed| handed.delivery.key);
-        queued.chain(self.in_flight.values().map(|attempt| attempt.key))
+        let in_flight = self.in_flight.values().map(|attempt| attempt.key);
+        queued.chain(in_flight).chain(self.unsettled.values().copied())
     }
 
     /// How many deliveries it holds.
     pub(crate) fn held(&self) -> usize {
-        self.queue.len() + self.reserved + self.in_flight.len() + self.unsettled
+        self.queue.len() + self.reserved + self.in_flight.len() + self.unsettled.len()
     }
 
-    /// How many deliveries it may hold. A lane whose breaker has closed down holds little: what is leased would only
-    /// wait here, and would all be interrupted by a crash.
+    /// How many deliveries it may hold. A lane that is slow, is not known yet, or whose breaker has closed down holds
+    /// little: what is leased would only wait here, and would all be interrupted by a crash.
     fn capacity(&self) -> usize {
         let allowed = usize::from(self.breaker.allowed());
-        if allowed >= usize::from(self.prepared.concurrency.get()) {
+        if self.pace == Pace::Fast && allowed >= usize::from(self.prepared.concurrency.get()) {
             limits::LANE_ROOM.max(2 * allowed)
         } else {
             2 * allowed
@@ -200,6 +214,7 @@ impl Lane {
         self.held() == 0
             && !self.is_asking()
             && self.next_due.is_none()
+            && self.listed.is_none()
             && now.saturating_sub(self.used) >= limits::LANE_IDLE
     }
 }

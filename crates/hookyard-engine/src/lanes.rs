@@ -8,27 +8,22 @@
 //! **Invariants:** an attempt in flight holds exactly one slot until [`Lanes::ended`]; a delivery in memory holds room
 //! and bytes of its lane from the reservation until [`Lanes::settled`] (or until it is given back).
 
+pub(crate) mod claims;
+
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_core::breaker::Health;
 use hookyard_model::{DeliveryKey, Endpoint, EndpointId, Timestamp, limits};
 use hookyard_ports::Handed;
-use hookyard_ports::store::Room;
 
 use crate::Settings;
-use crate::lane::{Asking, InFlight, Lane, Pace, Token};
+use crate::board::Board;
+use crate::lane::{InFlight, Lane, Pace, Token};
+use crate::memory::{Memory, cost};
 use crate::prepared::Prepared;
-
-/// What a message costs in memory beside its payload: the row, its strings, its place in the queue.
-const MESSAGE_OVERHEAD: usize = 1024;
-
-/// Bytes that a delivery of a payload of this size holds while it is in memory.
-pub(crate) const fn cost(payload: usize) -> usize {
-    payload + MESSAGE_OVERHEAD
-}
 
 /// An attempt that begins.
 pub(crate) struct Start {
@@ -41,97 +36,17 @@ pub(crate) struct Start {
 pub(crate) struct Lanes {
     by_endpoint: BTreeMap<EndpointId, Lane>,
     board: Board,
-    /// Lanes that a claim would serve, by what they are due for.
+    /// Lanes that a claim would serve, by what they are due for; slow ones in a table of their own, because they are
+    /// passed over while slow lanes hold their share of the memory.
     dues: BTreeSet<(Timestamp, EndpointId)>,
+    slow_dues: BTreeSet<(Timestamp, EndpointId)>,
     /// Endpoints with something due that have no lane; they get one when they are claimed for.
     strangers: BTreeMap<EndpointId, Timestamp>,
-    bytes: usize,
-    bytes_limit: usize,
+    memory: Memory,
     /// Attempts that ended and are not settled.
     unsettled: usize,
     next_token: u64,
     open: bool,
-}
-
-/// Slots and turns.
-struct Board {
-    new: Ring,
-    fast: Ring,
-    slow: Ring,
-    /// Lanes that wait for their rate limit.
-    rated: BTreeSet<(Duration, EndpointId)>,
-    slots: usize,
-    /// Which ring is asked first; they take turns as well.
-    first: usize,
-    /// Whether somebody has been told to let time pass ([`Lanes::tick`]) soon enough.
-    ticking: bool,
-}
-
-/// The lanes of one pace that have work, and the slots that lanes of this pace hold.
-#[derive(Default)]
-struct Ring {
-    waiting: VecDeque<EndpointId>,
-    held: usize,
-}
-
-impl Board {
-    const PACES: [Pace; 3] = [Pace::Fast, Pace::New, Pace::Slow];
-
-    fn ring(&mut self, pace: Pace) -> &mut Ring {
-        match pace {
-            Pace::New => &mut self.new,
-            Pace::Fast => &mut self.fast,
-            Pace::Slow => &mut self.slow,
-        }
-    }
-
-    fn in_flight(&self) -> usize {
-        self.new.held + self.fast.held + self.slow.held
-    }
-
-    /// Whether an attempt of this pace may begin. What slow lanes hold beyond their share does not count against the
-    /// fast ones, and new lanes have as many slots again: they leave them within [`limits::SLOW_AFTER`].
-    fn has_slot(&self, pace: Pace) -> bool {
-        let share = self.slots / limits::SLOW_SHARE;
-        let free = match pace {
-            Pace::New => self.new.held < self.slots,
-            Pace::Fast => self.fast.held + self.slow.held.min(share) < self.slots,
-            Pace::Slow => self.slow.held < share && self.fast.held + self.slow.held < self.slots,
-        };
-        free && self.in_flight() < limits::SLOTS_HARD
-    }
-
-    /// Whether an attempt is in flight that may turn its lane slow.
-    fn may_drag(&self) -> bool {
-        self.new.held + self.fast.held > 0
-    }
-
-    fn enter(&mut self, id: EndpointId, lane: &mut Lane) {
-        if !lane.waiting && lane.can_start() {
-            lane.waiting = true;
-            self.ring(lane.pace).waiting.push_back(id);
-        }
-    }
-
-    fn set_pace(&mut self, lane: &mut Lane, pace: Pace) {
-        self.ring(lane.pace).held -= lane.in_flight.len();
-        self.ring(pace).held += lane.in_flight.len();
-        lane.pace = pace;
-    }
-
-    /// The next lane in turn that may have a slot.
-    fn next(&mut self) -> Option<EndpointId> {
-        self.first = (self.first + 1) % Self::PACES.len();
-        let (tail, head) = Self::PACES.split_at(self.first);
-        for pace in head.iter().chain(tail) {
-            if self.has_slot(*pace)
-                && let Some(id) = self.ring(*pace).waiting.pop_front()
-            {
-                return Some(id);
-            }
-        }
-        None
-    }
 }
 
 /// How an attempt ended, as far as its lane is concerned.
@@ -156,19 +71,11 @@ impl Lanes {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             by_endpoint: BTreeMap::new(),
-            board: Board {
-                new: Ring::default(),
-                fast: Ring::default(),
-                slow: Ring::default(),
-                rated: BTreeSet::new(),
-                slots: settings.slots,
-                first: 0,
-                ticking: false,
-            },
+            board: Board::new(settings.slots),
             dues: BTreeSet::new(),
+            slow_dues: BTreeSet::new(),
             strangers: BTreeMap::new(),
-            bytes: 0,
-            bytes_limit: settings.lane_bytes,
+            memory: Memory::new(settings.lane_bytes),
             unsettled: 0,
             next_token: 0,
             open: true,
@@ -187,9 +94,10 @@ impl Lanes {
         now: Duration,
         prepare: impl FnOnce() -> Arc<Prepared>,
     ) -> bool {
-        if !self.open || self.bytes.saturating_add(cost(bytes)) > self.bytes_limit {
+        if !self.open {
             return false;
         }
+        let mut is_new = false;
         let lane = match self.by_endpoint.entry(endpoint.id) {
             Entry::Occupied(entry) => {
                 let lane = entry.into_mut();
@@ -200,26 +108,30 @@ impl Lanes {
                 lane
             }
             Entry::Vacant(entry) => {
+                is_new = true;
                 let mut lane = Lane::new(prepare(), now);
                 lane.next_due = self.strangers.remove(&endpoint.id);
                 entry.insert(lane)
             }
         };
-        let taken = lane.takes_fresh(at) && lane.prepared.is_enabled();
+        let bytes = cost(bytes);
+        let taken = lane.takes_fresh(at) && lane.prepared.is_enabled() && self.memory.takes_fresh(lane, bytes);
         if taken {
             lane.reserved += 1;
             lane.used = now;
-            self.bytes += cost(bytes);
+            self.memory.add(lane, bytes);
+        }
+        if is_new {
+            self.list(endpoint.id);
         }
         taken
     }
 
     /// Gives reserved room back.
     pub(crate) fn unreserve(&mut self, id: EndpointId, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(cost(bytes));
-        if let Some(lane) = self.by_endpoint.get_mut(&id) {
-            lane.reserved -= 1;
-        }
+        let lane = self.by_endpoint.get_mut(&id).expect("a lane with reserved room is not forgotten");
+        lane.reserved -= 1;
+        self.memory.remove(lane, cost(bytes));
         self.list(id);
     }
 
@@ -230,7 +142,7 @@ impl Lanes {
         let lane = self.by_endpoint.get_mut(&id).expect("a lane with reserved room is not forgotten");
         lane.reserved -= 1;
         if !self.open || !lane.prepared.is_enabled() {
-            self.bytes = self.bytes.saturating_sub(cost(handed.message.payload.len()));
+            self.memory.remove(lane, cost(handed.message.payload.len()));
             return Some(handed);
         }
         lane.queue.push_back(handed);
@@ -281,38 +193,48 @@ impl Lanes {
     /// Gives an attempt's slot back; its delivery keeps its room until it is settled.
     pub(crate) fn ended(&mut self, ended: Ended, now: Duration) {
         let Some(lane) = self.by_endpoint.get_mut(&ended.endpoint) else { return };
-        if lane.in_flight.remove(&ended.token).is_none() {
-            return;
-        }
+        let Some(attempt) = lane.in_flight.remove(&ended.token) else { return };
         self.board.ring(lane.pace).held -= 1;
-        lane.unsettled += 1;
+        lane.unsettled.insert(ended.token, attempt.key);
         self.unsettled += 1;
         lane.used = now;
         lane.record(ended.took, ended.health);
         if lane.pace != Pace::Fast && ended.took < limits::SLOW_AFTER && !lane.drags(now) {
+            self.memory.set_pace(lane, Pace::Fast);
             self.board.set_pace(lane, Pace::Fast);
+            self.board.enter(ended.endpoint, lane);
+            self.list(ended.endpoint);
+        } else {
+            self.board.enter(ended.endpoint, lane);
         }
-        self.board.enter(ended.endpoint, lane);
     }
 
     /// Gives the room of a delivery back that is settled, dropped or given back. `due` is when it is due again.
-    pub(crate) fn settled(&mut self, id: EndpointId, bytes: usize, due: Option<Timestamp>) {
-        self.bytes = self.bytes.saturating_sub(cost(bytes));
-        if let Some(lane) = self.by_endpoint.get_mut(&id) {
-            lane.unsettled -= 1;
-            self.unsettled -= 1;
-            lane.unstall();
-            if let Some(due) = due {
-                lane.next_due = Some(lane.next_due.map_or(due, |known| known.min(due)));
-                lane.retry_due = Some(lane.retry_due.map_or(due, |known| known.min(due)));
-            }
+    pub(crate) fn settled(&mut self, id: EndpointId, token: Token, bytes: usize, due: Option<Timestamp>) {
+        let Some(lane) = self.by_endpoint.get_mut(&id) else { return };
+        if lane.unsettled.remove(&token).is_none() {
+            return;
+        }
+        self.unsettled -= 1;
+        self.memory.remove(lane, cost(bytes));
+        lane.unstall();
+        if let Some(due) = due {
+            lane.next_due = Some(lane.next_due.map_or(due, |known| known.min(due)));
+            lane.retry_due = Some(lane.retry_due.map_or(due, |known| known.min(due)));
         }
         self.list(id);
     }
 
+    /// Gives up on settling an attempt that the store refuses for good. Its lane goes on to know the delivery and to give
+    /// it room: were it forgotten, its lease would be given back as a lost one and it would be sent over and over.
+    pub(crate) fn abandoned(&mut self) {
+        self.unsettled -= 1;
+    }
+
     /// Lets time pass: lanes that drag turn slow, lanes whose rate allows another attempt stand in their ring again.
-    /// Returns when it wants to be asked again.
-    pub(crate) fn tick(&mut self, now: Duration) -> Option<Duration> {
+    /// Returns when it wants to be asked again, and what lanes that turned slow may not keep: the caller gives the leases
+    /// back.
+    pub(crate) fn tick(&mut self, now: Duration) -> (Option<Duration>, Vec<Handed>) {
         while let Some(&(at, id)) = self.board.rated.first() {
             if at > now {
                 break;
@@ -323,18 +245,43 @@ impl Lanes {
                 self.board.enter(id, lane);
             }
         }
+        let mut turned = Vec::new();
         if self.board.may_drag() {
-            for lane in self.by_endpoint.values_mut() {
+            for (id, lane) in &mut self.by_endpoint {
                 if lane.pace != Pace::Slow && lane.drags(now) {
+                    self.memory.set_pace(lane, Pace::Slow);
                     self.board.set_pace(lane, Pace::Slow);
+                    turned.push(*id);
                 }
             }
         }
+        for id in turned {
+            self.list(id);
+        }
+        let relieved = self.relieve();
         let rated = self.board.rated.first().map(|(at, _)| *at);
         let slow = self.board.may_drag().then(|| now + limits::SLOW_AFTER / 10);
         let next = rated.into_iter().chain(slow).min();
         self.board.ticking = next.is_some();
-        next
+        (next, relieved)
+    }
+
+    /// Takes queued deliveries out of slow lanes until these hold no more than their share of the memory.
+    fn relieve(&mut self) -> Vec<Handed> {
+        let mut relieved = Vec::new();
+        if !self.memory.is_slow_over() {
+            return relieved;
+        }
+        for lane in self.by_endpoint.values_mut().filter(|lane| lane.pace == Pace::Slow) {
+            // The last ones first: what is left keeps its order.
+            while self.memory.is_slow_over()
+                && let Some(handed) = lane.queue.pop_back()
+            {
+                self.memory.remove(lane, cost(handed.message.payload.len()));
+                relieved.push(handed);
+            }
+        }
+        relieved
     }
 
     /// Whether time must pass sooner than the last tick asked for; says so once.
@@ -346,44 +293,10 @@ impl Lanes {
 
     /// Whether a lane stands in a ring.
     pub(crate) fn has_waiting(&self) -> bool {
-        [&self.board.new, &self.board.fast, &self.board.slow].iter().any(|ring| !ring.waiting.is_empty())
+        self.board.has_waiting()
     }
 
-    // ---- claims ----------------------------------------------------------------------------------------------------
-
-    /// Notes that the store holds something pending for an endpoint, due at `due`.
-    pub(crate) fn hint(&mut self, id: EndpointId, due: Timestamp) {
-        if let Some(lane) = self.by_endpoint.get_mut(&id) {
-            lane.next_due = Some(lane.next_due.map_or(due, |known| known.min(due)));
-            self.list(id);
-        } else {
-            let known = self.strangers.entry(id).or_insert(due);
-            *known = due.min(*known);
-        }
-    }
-
-    /// Notes what a sweep of the due index found: like a hint, and whatever stalled is asked again.
-    pub(crate) fn swept(&mut self, id: EndpointId, due: Timestamp) {
-        if let Some(lane) = self.by_endpoint.get_mut(&id) {
-            lane.unstall();
-        }
-        self.hint(id, due);
-    }
-
-    /// When the next claim is due, if any.
-    pub(crate) fn next_claim(&self) -> Option<Timestamp> {
-        if !self.open || !self.has_claim_bytes() {
-            return None;
-        }
-        let known = self.dues.first().map(|(due, _)| *due);
-        known.into_iter().chain(self.strangers.values().min().copied()).min()
-    }
-
-    /// Endpoints with something due at `now` that have no lane.
-    pub(crate) fn strangers(&mut self, now: Timestamp) -> Vec<EndpointId> {
-        let due = |(id, due): (&EndpointId, &Timestamp)| (*due <= now).then_some(*id);
-        self.strangers.iter().filter_map(due).take(limits::CLAIM_LANES).collect()
-    }
+    // ---- change and end --------------------------------------------------------------------------------------------
 
     /// Gives an endpoint's lane its present form, or an enabled endpoint a lane; `None` when there is no such endpoint.
     pub(crate) fn introduce(&mut self, id: EndpointId, prepared: Option<Arc<Prepared>>, now: Duration) {
@@ -400,90 +313,6 @@ impl Lanes {
         }
     }
 
-    /// The bytes that one lane may claim: what the largest message has, so that each lane gets at least one.
-    fn claim_share(&self) -> usize {
-        limits::API_BODY_BYTES.min(self.bytes_limit)
-    }
-
-    fn has_claim_bytes(&self) -> bool {
-        self.bytes == 0 || self.bytes.saturating_add(self.claim_share()) <= self.bytes_limit
-    }
-
-    /// The rooms to claim for at `now`, the longest due first; each stays reserved until [`Lanes::claimed`].
-    pub(crate) fn claims(&mut self, now: Timestamp) -> Vec<Room> {
-        let mut rooms = Vec::new();
-        let mut left = limits::CLAIM_ROWS;
-        while let Some(&(due, id)) = self.dues.first() {
-            if !self.open || due > now || rooms.len() >= limits::CLAIM_LANES || left == 0 || !self.has_claim_bytes() {
-                break;
-            }
-            self.dues.pop_first();
-            let share = self.claim_share();
-            let lane = self.by_endpoint.get_mut(&id).expect("a listed lane is not forgotten");
-            lane.listed = None;
-            lane.asking = Asking::UnderWay;
-            // What is hinted while the claim is under way may be missing from its answer, so it is noted afresh.
-            lane.next_due = None;
-            lane.retry_due = lane.retry_due.filter(|at| *at > now);
-            let count = lane.room().min(left);
-            lane.reserved += count;
-            left -= count;
-            self.bytes += share;
-            rooms.push(Room { endpoint: id, count, bytes: share });
-        }
-        rooms
-    }
-
-    /// Takes what a claim brought for one room of [`Lanes::claims`]. What cannot be taken, because the endpoint was
-    /// disabled meanwhile or this node is stopping, is returned: the caller gives the leases back.
-    pub(crate) fn claimed(&mut self, room: Room, brought: Vec<Handed>, next: Left, now: Timestamp) -> Vec<Handed> {
-        let id = room.endpoint;
-        let lane = self.by_endpoint.get_mut(&id).expect("a lane with reserved room is not forgotten");
-        let overtaken = std::mem::replace(&mut lane.asking, Asking::Free) == Asking::Overtaken;
-        lane.reserved -= room.count;
-        self.bytes = self.bytes.saturating_sub(room.bytes);
-        match next {
-            Left::Known(due) => {
-                let nothing = brought.is_empty() && lane.next_due.is_none() && !overtaken;
-                if nothing && due.is_some_and(|due| due <= now) {
-                    lane.asking = Asking::Stalled;
-                }
-                lane.next_due = lane.next_due.into_iter().chain(due).min();
-            }
-            Left::Unknown => lane.next_due = Some(now),
-        }
-        if !self.open || !lane.prepared.is_enabled() {
-            lane.next_due = None;
-            self.list(id);
-            return brought;
-        }
-        for handed in brought {
-            self.bytes += cost(handed.message.payload.len());
-            lane.queue.push_back(handed);
-        }
-        self.board.enter(id, lane);
-        self.list(id);
-        Vec::new()
-    }
-
-    /// Lists or unlists a lane among those to claim for.
-    fn list(&mut self, id: EndpointId) {
-        let Some(lane) = self.by_endpoint.get_mut(&id) else { return };
-        let due = if lane.asking == Asking::Stalled { lane.retry_due } else { lane.next_due };
-        let wanted = due.filter(|_| lane.wants_claim());
-        if lane.listed != wanted {
-            if let Some(due) = lane.listed {
-                self.dues.remove(&(due, id));
-            }
-            if let Some(due) = wanted {
-                self.dues.insert((due, id));
-            }
-            lane.listed = wanted;
-        }
-    }
-
-    // ---- change and end --------------------------------------------------------------------------------------------
-
     /// The endpoint of a lane, in the form that its next attempts see.
     pub(crate) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
         self.by_endpoint.get(&id).map(|lane| Arc::clone(&lane.prepared.endpoint))
@@ -499,8 +328,9 @@ impl Lanes {
         let Some(lane) = self.by_endpoint.get_mut(&id) else { return Vec::new() };
         let drained: Vec<Handed> = lane.queue.drain(..).collect();
         lane.next_due = None;
+        lane.retry_due = None;
         for handed in &drained {
-            self.bytes = self.bytes.saturating_sub(cost(handed.message.payload.len()));
+            self.memory.remove(lane, cost(handed.message.payload.len()));
         }
         self.list(id);
         drained
@@ -523,7 +353,7 @@ impl Lanes {
         idle
     }
 
-    /// Which deliveries wait or are in flight.
+    /// Which deliveries wait, are in flight or are not settled.
     pub(crate) fn keys(&self) -> BTreeSet<DeliveryKey> {
         self.by_endpoint.values().flat_map(Lane::keys).collect()
     }
@@ -534,23 +364,15 @@ impl Lanes {
             lanes: self.by_endpoint.len(),
             slow: self.by_endpoint.values().filter(|lane| lane.pace == Pace::Slow).count(),
             in_flight: self.board.in_flight(),
-            bytes: self.bytes,
+            bytes: self.memory.held(),
         }
     }
 
-    /// How many deliveries are in flight or not yet settled.
+    /// How many deliveries are in flight or not yet settled, and how many may come of accepts and claims under way.
     pub(crate) fn unfinished(&self) -> usize {
-        self.board.in_flight() + self.unsettled
+        let expected: usize = self.by_endpoint.values().map(|lane| lane.reserved).sum();
+        self.board.in_flight() + self.unsettled + expected
     }
-}
-
-/// What a claim told about what is left.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Left {
-    /// The earliest due time of what is still pending.
-    Known(Option<Timestamp>),
-    /// The claim failed; something is due still.
-    Unknown,
 }
 
 #[cfg(test)]

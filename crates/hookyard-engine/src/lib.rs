@@ -11,10 +11,12 @@
 
 mod age;
 mod attempt;
+mod board;
 mod claim;
 mod deliver;
 mod lane;
 mod lanes;
+mod memory;
 mod operational;
 mod prepared;
 mod reconcile;
@@ -23,6 +25,7 @@ mod rescue;
 mod settings;
 mod settle;
 mod shared;
+mod standing;
 mod watch;
 
 use std::future::Future;
@@ -147,7 +150,12 @@ impl std::fmt::Debug for Engine {
 /// Lets time pass for the lanes: slow ones, and those that wait for their rate.
 async fn pulse(shared: Arc<Shared>) {
     loop {
-        let next = shared.lanes.lock().tick(shared.parts.clock.monotonic());
+        let next = {
+            let mut lanes = shared.lanes.lock();
+            let (next, relieved) = lanes.tick(shared.parts.clock.monotonic());
+            shared.give_back(relieved);
+            next
+        };
         shared.pump();
         let wait = next.map(|at| at.saturating_sub(shared.parts.clock.monotonic()));
         tokio::select! {

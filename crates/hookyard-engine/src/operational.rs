@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookyard_core::fan_out::{Decision, fan_out};
+use hookyard_core::operational;
 use hookyard_core::order::order_key;
 use hookyard_model::{EndpointChange, Message, OperationalEvent, Origin, Outcome, Payload, Timestamp, limits};
 use hookyard_ports::store::{Accept, ApplicationRef, ApplicationView, FirstState, NewDelivery, Settlement};
@@ -16,24 +17,23 @@ use serde_json::json;
 use crate::attempt::Made;
 use crate::shared::Shared;
 
-/// The settlement of an attempt with its announcements, if its organisation has an operational application.
-pub(crate) async fn attach(shared: &Shared, made: Made) -> Settlement {
-    let Made { mut settlement, events, handed } = made;
+/// Adds to an attempt's settlement what is announced about it, if its organisation has an operational application.
+pub(crate) async fn attach(shared: &Shared, made: &mut Made) {
+    let Made { settlement, handed, .. } = made;
+    let events = operational::announce(&handed.delivery, &settlement.next, settlement.endpoint.as_ref());
     if events.is_empty() {
-        return settlement;
+        return;
     }
-    let uid = OperationalEvent::APPLICATION_UID.parse().expect("the constant is a uid");
-    let view = shared.parts.store.application(handed.message.organisation, &ApplicationRef::Uid(uid)).await;
-    match view {
+    let uid = ApplicationRef::Uid(OperationalEvent::APPLICATION_UID.parse().expect("the constant is a uid"));
+    match shared.ask(|| shared.parts.store.application(handed.message.organisation, &uid)).await {
         Ok(Some(view)) if view.application.id != handed.delivery.application => {
             let now = shared.parts.clock.now();
-            let accepts = events.iter().map(|event| announce(shared, &view, *event, &settlement, now)).collect();
-            settlement.operational = accepts;
+            settlement.operational =
+                events.iter().map(|event| announce(shared, &view, *event, settlement, now)).collect();
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "an announcement could not be made"),
+        Err(error) => tracing::error!(%error, "an announcement could not be made"),
     }
-    settlement
 }
 
 fn announce(

@@ -28,11 +28,28 @@ pub(crate) struct Prepared {
     pub(crate) on_gone: OnGone,
     pub(crate) concurrency: NonZeroU16,
     user_agent: HeaderValue,
-    /// Since when nothing but failure came back, as this node knows it; the store keeps the earliest time of all nodes.
-    failing_since: Mutex<Option<Timestamp>>,
+    standing: Mutex<Standing>,
+}
+
+/// How an endpoint stands, as this node knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    failing: Failing,
+    /// Whether it was said already that it is disabled: attempts that were in flight then say it once more.
+    is_disabled: bool,
+}
+
+/// Since when nothing but failure came back. The store keeps the truth for all nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failing {
+    /// The endpoint was not read for this: it may have failed or recovered since.
+    Unsure,
+    /// As it was read, and as the attempts since then changed it.
+    Known(Option<Timestamp>),
 }
 
 impl Prepared {
+    /// An endpoint as it was just read from the store.
     pub(crate) fn new(endpoint: Arc<Endpoint>, settings: &Settings) -> Self {
         let dialect = hookyard_dialects::find(&endpoint.settings.dialect).and_then(|dialect| dialect.outbound());
         let defaults = dialect.map(Outbound::defaults).unwrap_or_default();
@@ -66,27 +83,71 @@ impl Prepared {
             on_gone: own.on_gone.unwrap_or(defaults.on_gone),
             concurrency: concurrency.min(NonZeroU16::new(limits::LANE_CONCURRENCY_MAX).expect("the limit is not zero")),
             user_agent: settings.user_agent.clone(),
-            failing_since: Mutex::new(endpoint.failing_since),
+            standing: Mutex::new(Standing { failing: Failing::Known(endpoint.failing_since), is_disabled: false }),
             endpoint,
         }
+    }
+
+    /// What the log calls it: by its owner's own name where it has one.
+    pub(crate) fn name(&self) -> String {
+        self.endpoint.uid.as_ref().map_or_else(|| self.endpoint.id.to_string(), ToString::to_string)
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
         self.endpoint.status == EndpointStatus::Enabled
     }
 
-    pub(crate) fn failing_since(&self) -> Option<Timestamp> {
-        *self.failing_since.lock()
+    /// An endpoint as the publisher remembers it: since when it fails may be of any time.
+    pub(crate) fn remembered(endpoint: Arc<Endpoint>, settings: &Settings) -> Self {
+        let prepared = Self::new(endpoint, settings);
+        prepared.standing.lock().failing = Failing::Unsure;
+        prepared
     }
 
-    /// Notes what an attempt does to the endpoint, so that only the first of many failures is written down.
-    pub(crate) fn note(&self, change: EndpointChange) {
-        let mut since = self.failing_since.lock();
-        match change {
-            EndpointChange::Failing { since: first } => *since = Some(since.unwrap_or(first)),
-            EndpointChange::Recovered => *since = None,
-            EndpointChange::Disabled { .. } => {}
+    /// Takes the place of an older form. What attempts in flight have told that one may not be in the store yet, so where
+    /// the two differ nothing is sure.
+    pub(crate) fn follow(&self, older: &Self) {
+        let older = older.standing.lock().failing;
+        let mut standing = self.standing.lock();
+        if standing.failing != older {
+            standing.failing = Failing::Unsure;
         }
+    }
+
+    /// Since when it fails, for the judgement of an attempt that ended at `ended`. Who is unsure takes a success for a
+    /// recovery, which is written down whatever was before, and a failure for the first, about which the store is asked.
+    pub(crate) fn failing_since(&self, delivered: bool, ended: Timestamp) -> Option<Timestamp> {
+        match self.standing.lock().failing {
+            Failing::Unsure => delivered.then_some(ended),
+            Failing::Known(since) => since,
+        }
+    }
+
+    /// Notes what an attempt does to the endpoint. Of many failures only the first is written down, and of several
+    /// attempts that find it gone only the first says so: `None` when this is no news.
+    pub(crate) fn note(&self, change: EndpointChange) -> Option<EndpointChange> {
+        let mut standing = self.standing.lock();
+        match change {
+            EndpointChange::Failing { since } => standing.failing = Failing::Known(Some(since)),
+            EndpointChange::Recovered => standing.failing = Failing::Known(None),
+            EndpointChange::Disabled { .. } if standing.is_disabled => return None,
+            EndpointChange::Disabled { .. } => standing.is_disabled = true,
+        }
+        Some(change)
+    }
+
+    /// Notes since when the endpoint fails by the store's account, unless it has recovered meanwhile.
+    pub(crate) fn learn(&self, since: Timestamp, is_disabled: bool) {
+        let mut standing = self.standing.lock();
+        if let Failing::Known(Some(known)) = &mut standing.failing {
+            *known = since;
+        }
+        standing.is_disabled = is_disabled;
+    }
+
+    /// What was noted did not reach the store.
+    pub(crate) fn forget(&self) {
+        *self.standing.lock() = Standing { failing: Failing::Unsure, is_disabled: false };
     }
 
     /// Puts the endpoint's own headers over `headers`, which the dialect gave.

@@ -4,6 +4,7 @@
 //! between, and the repetition would take that new lease away while its request is in flight. What the store did not take
 //! is found by comparison. Only a node that stops tells it until the store has taken it, because it claims nothing more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,7 +23,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut given_back: mpsc::UnboundedRece
         while let Ok(more) = given_back.try_recv() {
             keys.extend(more);
         }
-        while let Err(error) = shared.parts.store.release(keys.clone()).await {
+        loop {
+            let Err(error) = shared.parts.store.release(keys.clone()).await else {
+                hint(&shared, &keys);
+                break;
+            };
             if !(error.is_retryable() && shared.stop.is_cancelled()) {
                 tracing::warn!(%error, count = keys.len(), "leases were not given back; they are found again by comparison");
                 break;
@@ -36,4 +41,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut given_back: mpsc::UnboundedRece
         shared.giving_back.fetch_sub(keys.len(), Ordering::Relaxed);
         shared.quiet.notify_one();
     }
+}
+
+/// Tells the lanes that what was given back is pending. Who switched the endpoint on again may have asked too early.
+fn hint(shared: &Shared, keys: &[DeliveryKey]) {
+    let now = shared.parts.clock.now();
+    {
+        let mut lanes = shared.lanes.lock();
+        for endpoint in keys.iter().map(|key| key.endpoint).collect::<BTreeSet<_>>() {
+            lanes.swept(endpoint, now);
+        }
+    }
+    shared.claim.notify_one();
 }

@@ -7,14 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_model::{DeliveryState, EndpointChange, EndpointId, Next, Timestamp};
+use hookyard_model::{DeliveryState, DisableReason, EndpointChange, EndpointId, Next, Timestamp};
 use hookyard_ports::store::{Accept, Settled, Settlement};
 use hookyard_ports::{Handed, OutcomeLabel};
 use tokio::sync::mpsc;
 
 use crate::attempt::Made;
-use crate::operational;
+use crate::lane::Token;
+use crate::lanes::Lanes;
 use crate::shared::Shared;
+use crate::{operational, standing};
 
 /// Settlements told in one transaction, at most.
 const BATCH: usize = 512;
@@ -37,52 +39,91 @@ pub(crate) enum Finished {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     endpoint: EndpointId,
+    token: Token,
     bytes: usize,
 }
 
 impl Held {
-    pub(crate) fn of(handed: &Handed) -> Self {
-        Self { endpoint: handed.delivery.key.endpoint, bytes: handed.message.payload.len() }
+    pub(crate) fn of(handed: &Handed, token: Token) -> Self {
+        Self { endpoint: handed.delivery.key.endpoint, token, bytes: handed.message.payload.len() }
     }
+
+    fn free(self, lanes: &mut Lanes, due: Option<Timestamp>) {
+        lanes.settled(self.endpoint, self.token, self.bytes, due);
+    }
+}
+
+/// What the store said to a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Settled(Settled),
+    /// No, and it will not say otherwise.
+    Refused,
 }
 
 /// Settles until every sender is gone and the queue is empty.
 pub(crate) async fn run(shared: Arc<Shared>, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::new();
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        let mut settlements = Vec::with_capacity(batch.len());
-        let mut held = Vec::with_capacity(batch.len());
+        let mut all = Vec::with_capacity(batch.len());
+        let mut rooms = Vec::with_capacity(batch.len());
         for item in batch.drain(..) {
-            let (made, room) = match item {
+            let (mut made, room) = match item {
                 Finished::Logged(made) => (made, None),
                 Finished::Over(made, room) => (made, Some(room)),
                 Finished::Dropped(room) => {
-                    shared.lanes.lock().settled(room.endpoint, room.bytes, None);
+                    room.free(&mut shared.lanes.lock(), None);
                     continue;
                 }
             };
+            standing::confirm(&shared, &mut made).await;
+            operational::attach(&shared, &mut made).await;
             count(&shared, &made);
-            let settlement = operational::attach(&shared, made).await;
-            held.push((room, due(&settlement.next)));
-            settlements.push(settlement);
+            all.push(made);
+            rooms.push(room);
         }
-        let announced: Vec<_> =
-            settlements.iter().flat_map(|settlement| &settlement.operational).flat_map(due_at_once).collect();
-        settle(&shared, settlements).await;
+        let told = settle(&shared, all.iter().map(|made| made.settlement.clone()).collect()).await;
         {
             let mut lanes = shared.lanes.lock();
-            for (endpoint, due) in announced {
-                lanes.hint(endpoint, due);
-            }
-            for (room, due) in held {
-                if let Some(room) = room {
-                    lanes.settled(room.endpoint, room.bytes, due);
-                }
+            for ((made, room), told) in all.iter().zip(rooms).zip(told) {
+                follow_up(&mut lanes, made, room, told);
             }
         }
         shared.pump();
         shared.claim.notify_one();
         shared.quiet.notify_one();
+    }
+}
+
+/// Does in memory what follows from what the store said.
+fn follow_up(lanes: &mut Lanes, made: &Made, room: Option<Held>, told: Told) {
+    let Settlement { key, next, endpoint, operational, .. } = &made.settlement;
+    for (endpoint, due) in operational.iter().flat_map(due_at_once) {
+        lanes.hint(endpoint, due);
+    }
+    match told {
+        Told::Settled(Settled::Moved) => {
+            if let Some(EndpointChange::Disabled { reason, .. }) = endpoint {
+                let why = match reason {
+                    DisableReason::Gone => "it answered 410 Gone",
+                    DisableReason::Failing => "nothing but failure came back for too long",
+                    DisableReason::Manual => "somebody did it by hand",
+                };
+                tracing::warn!(message_id = %key.message, endpoint = %made.prepared.name(),
+                    "the endpoint is disabled: {why}; what is pending is held until it is enabled again");
+            }
+        }
+        Told::Settled(Settled::LeaseLost) => {
+            made.prepared.forget();
+            tracing::warn!(message_id = %key.message, endpoint = %made.prepared.name(),
+                "an attempt ended after its lease was lost; it is logged, and the delivery is with another node");
+        }
+        Told::Refused => made.prepared.forget(),
+    }
+    match (room, told) {
+        (None, _) => {}
+        (Some(_), Told::Refused) => lanes.abandoned(),
+        (Some(room), Told::Settled(_)) => room.free(lanes, due(next)),
     }
 }
 
@@ -100,42 +141,39 @@ fn due(next: &Next) -> Option<Timestamp> {
     }
 }
 
-/// Tells the store until it has taken the batch.
-async fn settle(shared: &Shared, mut settlements: Vec<Settlement>) {
+/// Tells the store until it has taken or refused each of the batch.
+async fn settle(shared: &Shared, settlements: Vec<Settlement>) -> Vec<Told> {
     let mut pause = PAUSE[0];
     let mut refusals = 0;
-    while !settlements.is_empty() {
+    let count = settlements.len();
+    if count == 0 {
+        return Vec::new();
+    }
+    loop {
         let error = match shared.parts.store.settle(settlements.clone()).await {
-            Ok(answers) => {
-                for (settlement, answer) in settlements.iter().zip(answers) {
-                    if answer == Settled::LeaseLost {
-                        tracing::warn!(message_id = %settlement.key.message, endpoint = %settlement.key.endpoint,
-                            "an attempt ended after its lease was lost; it is logged, and the delivery is with another node");
-                    }
-                }
-                return;
-            }
+            Ok(answers) => return answers.into_iter().map(Told::Settled).collect(),
             Err(error) => error,
         };
         if !error.is_retryable() {
+            if count > 1 {
+                // One of them is the cause. The others must not wait for it.
+                let mut told = Vec::with_capacity(count);
+                for single in settlements {
+                    told.extend(Box::pin(settle(shared, vec![single])).await);
+                }
+                return told;
+            }
             refusals += 1;
             if refusals >= REFUSALS {
-                tracing::error!(%error, count = settlements.len(),
-                    "the store does not take these attempts; their deliveries stay leased and are interrupted at the next start");
-                return;
-            }
-            if settlements.len() > 1 {
-                // One of them is the cause. The others must not wait for it.
-                for single in settlements.drain(..) {
-                    Box::pin(settle(shared, vec![single])).await;
-                }
-                return;
+                tracing::error!(%error, message_id = %settlements[0].key.message,
+                    "the store does not take this attempt; its delivery stays leased and is interrupted at the next start");
+                return vec![Told::Refused];
             }
         }
-        tracing::warn!(%error, count = settlements.len(), "the store cannot take finished attempts; trying again");
+        tracing::warn!(%error, count, "the store cannot take finished attempts; trying again");
         tokio::select! {
             biased;
-            () = shared.kill.cancelled() => return,
+            () = shared.kill.cancelled() => return Vec::new(),
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE[1]),
         }
     }

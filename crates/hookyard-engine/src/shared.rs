@@ -1,5 +1,6 @@
 //! What the engine's loops share, and the handoff through which accepted messages reach them.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::Settings;
 use crate::lanes::{Lanes, Start};
 use crate::prepared::Prepared;
 use crate::settle::Finished;
+
+/// How long a store that does not answer is left alone.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -95,11 +99,20 @@ impl Shared {
         let _ = self.finished.send(finished);
     }
 
-    pub(crate) fn prepare(&self, endpoint: &Arc<Endpoint>) -> Arc<Prepared> {
-        Arc::new(Prepared::new(Arc::clone(endpoint), &self.parts.settings))
+    /// Asks the store until it can be reached; the process may be killed meanwhile.
+    pub(crate) async fn ask<T, F: Future<Output = Result<T>>>(&self, question: impl Fn() -> F) -> Result<T> {
+        loop {
+            match question().await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "the store cannot answer; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
-    /// Gives leases back through the loop that retries it until the store takes them.
+    /// Gives leases back.
     pub(crate) fn give_back(&self, handed: impl IntoIterator<Item = Handed>) {
         self.give_back_keys(handed.into_iter().map(|handed| handed.delivery.key).collect());
     }
@@ -123,7 +136,7 @@ impl Shared {
     /// Reads an endpoint's present form for its lane; one that is not sent to loses what is queued.
     pub(crate) async fn refresh(&self, id: EndpointId) -> Result<()> {
         let endpoint = self.parts.store.endpoint(id).await?;
-        let prepared = endpoint.map(|endpoint| self.prepare(&endpoint));
+        let prepared = endpoint.map(|endpoint| Arc::new(Prepared::new(endpoint, &self.parts.settings)));
         let enabled = prepared.as_ref().is_some_and(|prepared| prepared.is_enabled());
         let drained = {
             let mut lanes = self.lanes.lock();
@@ -145,17 +158,23 @@ impl Handoff for Lane {
     fn try_reserve(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool {
         let clock = &self.0.parts.clock;
         let (at, now) = (clock.now(), clock.monotonic());
-        self.0.lanes.lock().try_reserve(endpoint, bytes, at, now, || self.0.prepare(endpoint))
+        let prepare = || Arc::new(Prepared::remembered(Arc::clone(endpoint), &self.0.parts.settings));
+        self.0.lanes.lock().try_reserve(endpoint, bytes, at, now, prepare)
     }
 
     fn unreserve(&self, endpoint: EndpointId, bytes: usize) {
         self.0.lanes.lock().unreserve(endpoint, bytes);
         self.0.claim.notify_one();
+        self.0.quiet.notify_one();
     }
 
     fn hand_over(&self, handed: Handed) {
-        let refused = self.0.lanes.lock().enqueue(handed);
-        self.0.give_back(refused);
+        {
+            // Under the lock: a stop that sees the room free must see the lease on its way back.
+            let mut lanes = self.0.lanes.lock();
+            let refused = lanes.enqueue(handed);
+            self.0.give_back(refused);
+        }
         self.0.pump();
     }
 

@@ -79,11 +79,16 @@ pub const LANE_CONCURRENCY_MAX: u16 = 256;
 pub const LANE_ROOM: usize = 512;
 /// Bytes of payloads in memory for all lanes.
 pub const LANE_BYTES: usize = 64 * 1024 * 1024;
+/// One lane holds at most one byte in this many of them: a receiver that takes few large messages must not keep out all
+/// others. A lane that holds nothing may have one message of any size.
+pub const LANE_BYTES_SHARE: usize = 8;
+/// One byte in this many is left to what is claimed: what waits in the store must not wait for fresh messages to end.
+pub const CLAIM_BYTES_SHARE: usize = 4;
 /// Attempts that have ended and that the store has not taken; no more begin until it has. Each holds a response.
 pub const UNSETTLED: usize = 4_096;
 /// An attempt in flight for longer makes its lane a slow one.
 pub const SLOW_AFTER: Duration = Duration::from_secs(1);
-/// Slow lanes together hold at most one slot in this many.
+/// Slow lanes together hold at most one slot, and one byte, in this many.
 pub const SLOW_SHARE: usize = 2;
 /// Attempts in flight in all lanes together, those beyond the share of slow lanes included: when many lanes turn slow at
 /// once, what they have in flight stays, and the others still get the other half.

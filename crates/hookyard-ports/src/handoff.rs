@@ -23,15 +23,13 @@ pub trait Handoff: Send + Sync + 'static {
     fn hint(&self, endpoint: EndpointId, due: Timestamp);
 }
 
-/// A leased delivery with everything that its first attempt needs.
+/// A leased delivery with its message. The endpoint is the lane's, in the form that it has when the attempt begins.
 #[derive(Debug, Clone)]
 pub struct Handed {
     /// The delivery, leased.
     pub delivery: Delivery,
     /// Its message, payload included.
     pub message: Arc<Message>,
-    /// Its endpoint, in the form that the fan-out saw.
-    pub endpoint: Arc<Endpoint>,
 }
 
 /// Room reserved in a lane; given back when dropped, unless [`Reservation::hand_over`] used it.

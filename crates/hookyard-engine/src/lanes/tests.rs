@@ -1,10 +1,14 @@
+use std::num::NonZeroU16;
+
 use hookyard_model::{
     Delivery, DeliveryKey, DeliveryState, EndpointSettings, EndpointStatus, Incarnation, Rate, Seq, Trigger,
 };
 use hookyard_ports::testkit::build;
-use proptest::prelude::*;
 
+use super::claims::Left;
 use super::*;
+
+mod laws;
 
 const NOW: Timestamp = build::NOW;
 
@@ -44,7 +48,6 @@ fn handed(message: u64, endpoint: &Endpoint) -> Handed {
             trigger: Trigger::Scheduled,
         },
         message: Arc::new(build::message(1)),
-        endpoint: Arc::new(endpoint.clone()),
     }
 }
 
@@ -64,7 +67,7 @@ fn offer(lanes: &mut Lanes, message: u64, endpoint: &Endpoint, now: Duration) ->
 fn end(lanes: &mut Lanes, start: &Start, took: Duration, now: Duration, health: Health) {
     let endpoint = start.handed.delivery.key.endpoint;
     lanes.ended(Ended { endpoint, token: start.token, took, health }, now);
-    lanes.settled(endpoint, bytes(), None);
+    lanes.settled(endpoint, start.token, bytes(), None);
 }
 
 /// Proves that the endpoint answers, so that its lane runs at full concurrency.
@@ -179,7 +182,7 @@ fn a_rate_limit_spreads_attempts_out() {
     let mut begun = 1 + starts(&mut lanes, seconds(0)).len();
     let mut now = seconds(0);
     while begun < 5 {
-        now = lanes.tick(now).expect("it waits for its rate").max(now + Duration::from_millis(1));
+        now = lanes.tick(now).0.expect("it waits for its rate").max(now + Duration::from_millis(1));
         lanes.tick(now);
         begun += starts(&mut lanes, now).len();
         let allowed = 2 + now.as_millis() / 500;
@@ -188,27 +191,115 @@ fn a_rate_limit_spreads_attempts_out() {
     }
 }
 
+fn offers(lanes: &mut Lanes, endpoint: &Endpoint) -> usize {
+    (0..10_000).take_while(|message| offer(lanes, *message, endpoint, seconds(0))).count()
+}
+
 #[test]
 fn memory_is_bounded_in_number_and_in_bytes() {
     let mut lanes = small(8);
     let endpoint = plain(1);
-    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
-    assert_eq!(taken, limits::LANE_ROOM);
+    prove(&mut lanes, &endpoint, seconds(0));
+    assert_eq!(offers(&mut lanes, &endpoint), limits::LANE_ROOM);
 
-    let mut lanes = Lanes::new(&Settings { lane_bytes: 10 * cost(bytes()), ..Settings::default() });
-    let taken = (0..100).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
-    assert_eq!(taken, 10);
+    let limit = 80;
+    let mut lanes = Lanes::new(&Settings { lane_bytes: limit * cost(bytes()), ..Settings::default() });
+    let taken: Vec<usize> = (1..=8).map(|n| offers(&mut lanes, &plain(n))).collect();
+    let (lane, fresh) = (limit / limits::LANE_BYTES_SHARE, limit - limit / limits::CLAIM_BYTES_SHARE);
+    assert_eq!(taken, [lane, lane, lane, lane, lane, lane, 0, 0], "the rest is left to claims");
+    assert_eq!(taken.iter().sum::<usize>(), fresh);
+}
+
+#[test]
+fn a_lane_that_has_not_answered_yet_holds_little() {
+    let mut lanes = small(8);
+    assert_eq!(offers(&mut lanes, &plain(1)), 2 * usize::from(limits::LANE_CONCURRENCY));
 }
 
 #[test]
 fn reserved_room_that_is_not_used_is_free_again() {
-    let mut lanes = Lanes::new(&Settings { lane_bytes: cost(bytes()), ..Settings::default() });
+    let mut lanes = Lanes::new(&Settings { lane_bytes: 2 * cost(bytes()), ..Settings::default() });
     let endpoint = plain(1);
     for _ in 0..3 {
         assert!(lanes.try_reserve(&endpoint, bytes(), NOW, seconds(0), || prepared(&endpoint)));
+        assert_eq!(lanes.unfinished(), 1, "a stop waits for what an accept may lease");
         assert!(!lanes.try_reserve(&endpoint, bytes(), NOW, seconds(0), || prepared(&endpoint)));
         lanes.unreserve(endpoint.id, bytes());
     }
+}
+
+#[test]
+fn lanes_that_turn_slow_keep_no_more_than_their_share_of_the_memory() {
+    let limit = 80;
+    let mut lanes = Lanes::new(&Settings { lane_bytes: limit * cost(bytes()), ..Settings::default() });
+    let alone = |n| endpoint(n, |settings| settings.concurrency = NonZeroU16::new(1));
+    let endpoints: Vec<Endpoint> = (1..=6).map(alone).collect();
+    for endpoint in &endpoints {
+        prove(&mut lanes, endpoint, seconds(0));
+    }
+    for endpoint in &endpoints {
+        assert_eq!(offers(&mut lanes, endpoint), 10);
+    }
+    assert_eq!(starts(&mut lanes, seconds(0)).len(), 6);
+    let (_, relieved) = lanes.tick(limits::SLOW_AFTER);
+    assert_eq!(lanes.census().slow, 6);
+    assert_eq!(relieved.len(), 60 - limit / limits::SLOW_SHARE);
+    assert_eq!(lanes.census().bytes, limit / limits::SLOW_SHARE * cost(bytes()));
+    assert!(!offer(&mut lanes, 1, &endpoints[0], limits::SLOW_AFTER), "nor do they get more");
+    assert!(offer(&mut lanes, 1, &plain(7), limits::SLOW_AFTER), "the rest is for others");
+}
+
+#[test]
+fn slow_lanes_with_their_share_do_not_stand_before_others_that_claim() {
+    let limit = 4 * limits::API_BODY_BYTES;
+    let mut lanes = Lanes::new(&Settings { lane_bytes: limit, ..Settings::default() });
+    let slow: Vec<Endpoint> = (1..=4).map(|n| Endpoint { failing_since: Some(NOW), ..plain(n) }).collect();
+    let fast = plain(5);
+    for endpoint in slow.iter().chain([&fast]) {
+        lanes.introduce(endpoint.id, Some(prepared(endpoint)), seconds(0));
+    }
+    for endpoint in &slow {
+        lanes.hint(endpoint.id, NOW);
+    }
+    lanes.hint(fast.id, build::at(1));
+    let claimed: Vec<EndpointId> = lanes.claims(build::at(1)).iter().map(|room| room.endpoint).collect();
+    assert_eq!(claimed, [slow[0].id, slow[1].id, fast.id], "half of the memory is what slow ones may ask for");
+}
+
+#[test]
+fn what_fresh_messages_filled_meanwhile_is_not_claimed_for() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.introduce(endpoint.id, Some(prepared(&endpoint)), seconds(0));
+    lanes.hint(endpoint.id, build::at(1));
+    let taken = offers(&mut lanes, &endpoint);
+    assert!(lanes.claims(build::at(1)).is_empty(), "there is no room for what it would bring");
+    let started = lanes.start(seconds(0)).expect("a turn");
+    end(&mut lanes, &started, Duration::from_millis(1), seconds(0), Health::Good);
+    assert_eq!(lanes.claims(build::at(1)).len(), 1, "{taken} were in the way");
+}
+
+#[test]
+fn a_stranger_that_a_fresh_message_makes_known_is_claimed_for_when_due() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    lanes.hint(endpoint.id, build::at(1));
+    assert!(offer(&mut lanes, 1, &endpoint, seconds(0)));
+    assert_eq!(lanes.next_claim(), Some(build::at(1)));
+}
+
+#[test]
+fn what_is_ended_is_known_until_it_is_settled() {
+    let mut lanes = small(8);
+    let endpoint = plain(1);
+    offer(&mut lanes, 1, &endpoint, seconds(0));
+    let start = lanes.start(seconds(0)).expect("a turn");
+    let key = start.handed.delivery.key;
+    lanes
+        .ended(Ended { endpoint: endpoint.id, token: start.token, took: seconds(0), health: Health::Good }, seconds(0));
+    assert!(lanes.keys().contains(&key));
+    lanes.settled(endpoint.id, start.token, bytes(), None);
+    assert!(!lanes.keys().contains(&key));
 }
 
 #[test]
@@ -217,8 +308,7 @@ fn while_older_ones_wait_in_the_store_half_of_the_room_is_theirs() {
     let endpoint = plain(1);
     prove(&mut lanes, &endpoint, seconds(0));
     lanes.hint(endpoint.id, NOW);
-    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
-    assert_eq!(taken, limits::LANE_ROOM / 2);
+    assert_eq!(offers(&mut lanes, &endpoint), limits::LANE_ROOM / 2);
     let rooms = lanes.claims(NOW);
     assert_eq!(rooms.len(), 1);
     assert_eq!(rooms[0].count, limits::LANE_ROOM / 2);
@@ -228,8 +318,7 @@ fn while_older_ones_wait_in_the_store_half_of_the_room_is_theirs() {
 fn a_lane_whose_receiver_fails_holds_little() {
     let mut lanes = small(8);
     let endpoint = Endpoint { failing_since: Some(NOW), ..plain(1) };
-    let taken = (0..10_000).take_while(|message| offer(&mut lanes, *message, &endpoint, seconds(0))).count();
-    assert_eq!(taken, 2);
+    assert_eq!(offers(&mut lanes, &endpoint), 2);
 }
 
 #[test]
@@ -274,7 +363,7 @@ fn a_stall_behind_a_retry_ends_when_the_retry_is_due() {
     lanes.claimed(room, vec![handed(1, &endpoint)], Left::Known(Some(NOW)), NOW);
     let start = lanes.start(seconds(0)).expect("a turn");
     lanes.ended(Ended { endpoint: endpoint.id, token: start.token, took: seconds(0), health: Health::Bad }, seconds(0));
-    lanes.settled(endpoint.id, bytes(), Some(build::at(30)));
+    lanes.settled(endpoint.id, start.token, bytes(), Some(build::at(30)));
     let [room] = lanes.claims(NOW)[..] else { panic!("the settlement may have freed others") };
     lanes.claimed(room, Vec::new(), Left::Known(Some(NOW)), NOW);
     assert_eq!(lanes.next_claim(), Some(build::at(30)));
@@ -323,16 +412,19 @@ fn an_endpoint_that_was_disabled_gives_back_what_it_holds_and_takes_nothing() {
 fn nothing_begins_while_the_store_is_far_behind() {
     let mut lanes = small(limits::UNSETTLED * 2);
     let endpoints: Vec<Endpoint> = (0..=limits::UNSETTLED as u64).map(plain).collect();
+    let mut ended = Vec::new();
     for endpoint in &endpoints {
         offer(&mut lanes, 1, endpoint, seconds(0));
         if let Some(start) = lanes.start(seconds(0)) {
             let endpoint = start.handed.delivery.key.endpoint;
             lanes.ended(Ended { endpoint, token: start.token, took: seconds(0), health: Health::Good }, seconds(0));
+            ended.push((endpoint, start.token));
         }
     }
     assert_eq!(lanes.unfinished(), limits::UNSETTLED);
     assert!(lanes.start(seconds(0)).is_none());
-    lanes.settled(endpoints[0].id, bytes(), None);
+    let (endpoint, token) = ended[0];
+    lanes.settled(endpoint, token, bytes(), None);
     assert!(lanes.start(seconds(0)).is_some());
 }
 
@@ -344,83 +436,4 @@ fn an_idle_lane_is_forgotten_after_a_while() {
     assert!(lanes.forget_idle(seconds(1)).is_empty());
     assert_eq!(lanes.forget_idle(limits::LANE_IDLE), [endpoint.id]);
     assert_eq!(lanes.census().lanes, 0);
-}
-
-/// A step of a random life of the lanes.
-#[derive(Debug, Clone)]
-enum Step {
-    Offer(u64),
-    Start,
-    End { index: usize, slow: bool, good: bool },
-    Settle { due: bool },
-    Claim { brought: usize },
-    Pass(u64),
-    Disable(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (1u64..6).prop_map(Step::Offer),
-        4 => Just(Step::Start),
-        4 => (0usize..8, any::<bool>(), any::<bool>()).prop_map(|(index, slow, good)| Step::End { index, slow, good }),
-        3 => any::<bool>().prop_map(|due| Step::Settle { due }),
-        2 => (0usize..3).prop_map(|brought| Step::Claim { brought }),
-        2 => (1u64..1_500).prop_map(Step::Pass),
-        1 => (1u64..6).prop_map(Step::Disable),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn slots_rooms_and_bytes_always_add_up(steps in prop::collection::vec(step(), 1..300)) {
-        let mut lanes = Lanes::new(&Settings { slots: 6, lane_bytes: 40 * cost(bytes()), ..Settings::default() });
-        let mut now = Duration::ZERO;
-        let mut in_flight: Vec<Start> = Vec::new();
-        let mut unsettled: Vec<EndpointId> = Vec::new();
-        let mut message = 0;
-        for step in steps {
-            message += 1;
-            match step {
-                Step::Offer(n) => drop(offer(&mut lanes, message, &plain(n), now)),
-                Step::Start => in_flight.extend(lanes.start(now)),
-                Step::End { index, slow, good } if !in_flight.is_empty() => {
-                    let start = in_flight.remove(index % in_flight.len());
-                    let endpoint = start.handed.delivery.key.endpoint;
-                    let took = if slow { seconds(3) } else { Duration::from_millis(1) };
-                    let health = if good { Health::Good } else { Health::Bad };
-                    lanes.ended(Ended { endpoint, token: start.token, took, health }, now);
-                    unsettled.push(endpoint);
-                }
-                Step::Settle { due } => {
-                    if let Some(endpoint) = unsettled.pop() {
-                        lanes.settled(endpoint, bytes(), due.then_some(NOW));
-                    }
-                }
-                Step::Claim { brought } => {
-                    for room in lanes.claims(NOW) {
-                        let n = (1..6).find(|n| build::endpoint_id(*n) == room.endpoint).expect("one of ours");
-                        let rows = (0..brought.min(room.count)).map(|_| handed(message, &plain(n))).collect();
-                        drop(lanes.claimed(room, rows, Left::Known(None), NOW));
-                    }
-                }
-                Step::Pass(millis) => {
-                    now += Duration::from_millis(millis);
-                    lanes.tick(now);
-                }
-                Step::Disable(n) => drop(lanes.drain(build::endpoint_id(n))),
-                Step::End { .. } => {}
-            }
-            let census = lanes.census();
-            prop_assert_eq!(census.in_flight, in_flight.len());
-            prop_assert_eq!(lanes.unfinished(), in_flight.len() + unsettled.len());
-            let queued: usize = lanes.by_endpoint.values().map(|lane| lane.queue.len()).sum();
-            prop_assert_eq!(census.bytes, (queued + in_flight.len() + unsettled.len()) * cost(bytes()));
-            let slow = lanes.by_endpoint.values().filter(|lane| lane.pace == Pace::Slow);
-            prop_assert_eq!(lanes.board.slow.held, slow.map(|lane| lane.in_flight.len()).sum::<usize>());
-            for lane in lanes.by_endpoint.values() {
-                prop_assert!(lane.reserved == 0);
-                prop_assert!(!lane.can_start() || lane.waiting, "a lane with work waits for its turn");
-            }
-        }
-    }
 }
