@@ -51,6 +51,24 @@ async fn a_gone_endpoint_is_announced_to_the_operators_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn several_attempts_that_find_it_gone_announce_it_once() {
+    let world = listened(Settings::default()).await;
+    let node = world.start().await;
+    for n in 0..4 {
+        node.publish(numbered(n)).await;
+        world.quiet(seconds(1)).await;
+    }
+    world.receivers.always(id(1), Reply::Status(410));
+    for n in 4..12 {
+        node.publish(numbered(n)).await;
+    }
+    world.quiet(seconds(1)).await;
+    assert!(world.receivers.count(id(1)) > 5, "several were in flight");
+    assert_eq!(names(&world.announced().await), ["endpoint.disabled"]);
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_announcement_leaves_at_once() {
     let world = listened(Settings::default()).await;
     let node = world.start().await;

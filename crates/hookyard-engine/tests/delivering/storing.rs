@@ -60,6 +60,58 @@ async fn attempts_that_wait_long_to_be_settled_are_not_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_the_store_refuses_for_good_is_interrupted_at_the_next_start_and_not_before() {
+    let world = World::new(vec![plain(1)]).await;
+    let node = world.start().await;
+    node.faults.plan(|deed| if deed == Deed::Settle { Fault::Broken } else { Fault::Pass });
+    let message = node.publish(numbered(1)).await;
+    world.pass(seconds(10)).await;
+    node.faults.heal();
+    world.pass(seconds(600)).await;
+    assert_eq!(world.receivers.count(id(1)), 1, "it is not sent over and over");
+    let other = node.publish(numbered(2)).await;
+    world.pass(seconds(1)).await;
+    assert_eq!(world.outcomes(other, id(1)).await, [Outcome::Delivered], "the others go on");
+    let stopping = world.clock.now();
+    node.engine.stop(seconds(20)).await;
+    assert!(world.clock.now().since(stopping) < seconds(1), "nobody waits for it");
+    let node = world.start().await;
+    world.quiet(seconds(10)).await;
+    assert_eq!(world.outcomes(message, id(1)).await, [Outcome::Interrupted, Outcome::Delivered]);
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_broken_settlement_keeps_no_other_back() {
+    let world = World::new(vec![plain(1)]).await;
+    let node = world.start().await;
+    let message = node.publish(numbered(0)).await;
+    world.quiet(seconds(1)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    world.receivers.always(id(1), Reply::Gate(Arc::clone(&gate)));
+    for n in 1..=4 {
+        node.publish(numbered(n)).await;
+    }
+    world.arrivals(id(1), 3, seconds(1)).await;
+    // The batch fails as a whole, then the first of it five times.
+    let mut left = 6;
+    node.faults.plan(move |deed| {
+        if deed != Deed::Settle || left == 0 {
+            return Fault::Pass;
+        }
+        left -= 1;
+        Fault::Broken
+    });
+    gate.add_permits(4);
+    world.pass(seconds(30)).await;
+    let logged = world.logged(None, id(1)).await;
+    assert_eq!(logged.iter().filter(|attempt| attempt.outcome == Outcome::Delivered).count(), 4, "all but one");
+    assert_eq!(world.outcomes(message, id(1)).await, [Outcome::Delivered]);
+    assert_eq!(world.receivers.count(id(1)), 5);
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_settlement_whose_answer_is_lost_is_told_again_and_logged_once() {
     let world = World::new(vec![plain(1)]).await;
     let node = world.start().await;

@@ -30,6 +30,8 @@ pub enum Fault {
     Before,
     /// It happens, and the caller is told `Unavailable`.
     After,
+    /// `Other`, and nothing happened: a defect that no repetition mends.
+    Broken,
     /// It goes through after this much of tokio's time, which tests can pause.
     Delay(Duration),
     /// It happens, and the caller is told after this much of tokio's time.
@@ -139,6 +141,7 @@ impl<S: Store + ?Sized> FaultyStore<S> {
                 deed_itself.await?;
                 fails("after")
             }
+            Fault::Broken => Err(StoreError::Other(format!("planned: {deed:?} is broken"))),
             Fault::Delay(span) => {
                 tokio::time::sleep(span).await;
                 deed_itself.await
@@ -319,6 +322,13 @@ mod tests {
         assert!(!is_imported(&*inner).await);
         store.import(file()).await.expect("the plan is over").expect("nobody has the uid");
         assert!(is_imported(&*inner).await);
+    }
+
+    #[tokio::test]
+    async fn a_broken_call_changes_nothing_and_is_not_worth_repeating() {
+        let (store, inner) = planned(vec![Fault::Broken]);
+        assert!(!store.import(file()).await.expect_err("it is broken").is_retryable());
+        assert!(!is_imported(&*inner).await);
     }
 
     #[tokio::test]
