@@ -28,7 +28,7 @@ pub(crate) use throughput::{generator, receiver};
 
 /// A 99th percentile below this is the machine's doing as much as ours: a fsync or a neighbour's turn on its core is a few
 /// milliseconds, and what isolation guards against is seconds.
-const NOISE_US: f64 = 10_000.0;
+const NOISE_US: f64 = 25_000.0;
 
 /// Measure this machine: throughput, CPU per message, latency, memory, store size
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ enum Scenario {
         /// Seconds of each part
         #[arg(long, default_value_t = 20)]
         seconds: u64,
-        /// Fail when the healthy endpoint's 99th percentile grows by more than this factor, from 10 ms or from more
+        /// Fail when the healthy endpoint's 99th percentile grows by more than this factor, from 25 ms or from more
         #[arg(long)]
         at_most: Option<f64>,
     },
@@ -169,9 +169,9 @@ mod tests {
     #[test]
     fn what_a_machine_does_to_any_percentile_is_no_broken_promise() {
         check(0.3, 9.8, 4.1, true);
-        check(0.3, 20.0, 0.3, true);
-        check(0.3, 20.1, 0.3, false);
-        check(0.3, 0.3, 20.1, false);
+        check(0.3, 50.0, 0.3, true);
+        check(0.3, 50.1, 0.3, false);
+        check(0.3, 0.3, 50.1, false);
         check(30.0, 60.0, 60.0, true);
         check(30.0, 61.0, 30.0, false);
     }
