@@ -299,11 +299,14 @@ impl Lanes {
     // ---- change and end --------------------------------------------------------------------------------------------
 
     /// Gives an endpoint's lane its present form, or an enabled endpoint a lane; `None` when there is no such endpoint.
-    pub(crate) fn introduce(&mut self, id: EndpointId, prepared: Option<Arc<Prepared>>, now: Duration) {
+    /// Returns whether it is sent to. A form older than the lane's was read before that one, and is left alone.
+    pub(crate) fn introduce(&mut self, id: EndpointId, prepared: Option<Arc<Prepared>>, now: Duration) -> bool {
         let due = self.strangers.remove(&id);
-        let Some(prepared) = prepared else { return };
+        let Some(prepared) = prepared else { return false };
         if let Some(lane) = self.by_endpoint.get_mut(&id) {
-            lane.prepare(prepared, now);
+            if lane.prepared.endpoint.revision <= prepared.endpoint.revision {
+                lane.prepare(prepared, now);
+            }
             self.board.enter(id, lane);
         } else if prepared.is_enabled() {
             self.by_endpoint.insert(id, Lane::new(prepared, now));
@@ -311,6 +314,7 @@ impl Lanes {
         if let Some(due) = due.filter(|_| self.knows(id)) {
             self.hint(id, due);
         }
+        self.by_endpoint.get(&id).is_some_and(|lane| lane.prepared.is_enabled())
     }
 
     /// The endpoint of a lane, in the form that its next attempts see.

@@ -82,7 +82,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut finished: mpsc::UnboundedReceiv
             all.push(made);
             rooms.push(room);
         }
-        let told = settle(&shared, all.iter().map(|made| made.settlement.clone()).collect()).await;
+        let told = settle(&shared, &all).await;
         {
             let mut lanes = shared.lanes.lock();
             for ((made, room), told) in all.iter().zip(rooms).zip(told) {
@@ -142,35 +142,35 @@ fn due(next: &Next) -> Option<Timestamp> {
 }
 
 /// Tells the store until it has taken or refused each of the batch.
-async fn settle(shared: &Shared, settlements: Vec<Settlement>) -> Vec<Told> {
+async fn settle(shared: &Shared, batch: &[Made]) -> Vec<Told> {
     let mut pause = PAUSE[0];
     let mut refusals = 0;
-    let count = settlements.len();
-    if count == 0 {
+    if batch.is_empty() {
         return Vec::new();
     }
     loop {
-        let error = match shared.parts.store.settle(settlements.clone()).await {
+        let settlements = batch.iter().map(|made| made.settlement.clone()).collect();
+        let error = match shared.parts.store.settle(settlements).await {
             Ok(answers) => return answers.into_iter().map(Told::Settled).collect(),
             Err(error) => error,
         };
         if !error.is_retryable() {
-            if count > 1 {
+            if batch.len() > 1 {
                 // One of them is the cause. The others must not wait for it.
-                let mut told = Vec::with_capacity(count);
-                for single in settlements {
-                    told.extend(Box::pin(settle(shared, vec![single])).await);
+                let mut told = Vec::with_capacity(batch.len());
+                for single in batch.chunks(1) {
+                    told.extend(Box::pin(settle(shared, single)).await);
                 }
                 return told;
             }
             refusals += 1;
             if refusals >= REFUSALS {
-                tracing::error!(%error, message_id = %settlements[0].key.message,
+                tracing::error!(%error, message_id = %batch[0].settlement.key.message,
                     "the store does not take this attempt; its delivery stays leased and is interrupted at the next start");
                 return vec![Told::Refused];
             }
         }
-        tracing::warn!(%error, count, "the store cannot take finished attempts; trying again");
+        tracing::warn!(%error, count = batch.len(), "the store cannot take finished attempts; trying again");
         tokio::select! {
             biased;
             () = shared.kill.cancelled() => return Vec::new(),

@@ -137,16 +137,17 @@ impl Shared {
     pub(crate) async fn refresh(&self, id: EndpointId) -> Result<()> {
         let endpoint = self.parts.store.endpoint(id).await?;
         let prepared = endpoint.map(|endpoint| Arc::new(Prepared::new(endpoint, &self.parts.settings)));
-        let enabled = prepared.as_ref().is_some_and(|prepared| prepared.is_enabled());
-        let drained = {
+        let enabled = {
             let mut lanes = self.lanes.lock();
-            lanes.introduce(id, prepared, self.parts.clock.monotonic());
-            if enabled { Vec::new() } else { lanes.drain(id) }
+            let enabled = lanes.introduce(id, prepared, self.parts.clock.monotonic());
+            if !enabled {
+                self.give_back(lanes.drain(id));
+            }
+            enabled
         };
         if !enabled {
             self.parts.transport.forget(id);
         }
-        self.give_back(drained);
         Ok(())
     }
 }

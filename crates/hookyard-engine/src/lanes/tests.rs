@@ -409,6 +409,17 @@ fn an_endpoint_that_was_disabled_gives_back_what_it_holds_and_takes_nothing() {
 }
 
 #[test]
+fn a_form_that_was_read_late_does_not_replace_a_newer_one() {
+    let mut lanes = small(8);
+    let status = EndpointStatus::Disabled { since: NOW, reason: hookyard_model::DisableReason::Manual };
+    let (on, off) = (plain(1), Endpoint { status, revision: hookyard_model::Revision(9), ..plain(1) });
+    assert!(lanes.introduce(on.id, Some(prepared(&on)), seconds(0)));
+    assert!(!lanes.introduce(on.id, Some(prepared(&off)), seconds(0)));
+    assert!(!lanes.introduce(on.id, Some(prepared(&on)), seconds(0)));
+    assert!(!offer(&mut lanes, 1, &on, seconds(0)));
+}
+
+#[test]
 fn nothing_begins_while_the_store_is_far_behind() {
     let mut lanes = small(limits::UNSETTLED * 2);
     let endpoints: Vec<Endpoint> = (0..=limits::UNSETTLED as u64).map(plain).collect();

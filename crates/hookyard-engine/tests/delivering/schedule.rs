@@ -51,6 +51,24 @@ async fn a_retry_leaves_when_due_and_not_before_with_the_same_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn short_delays_are_kept_between_two_sweeps_of_the_due_index() {
+    let quick = endpoint(1, |settings| settings.retry = Some(RetryPolicy::Fixed { delay: seconds(1), retries: 9 }));
+    let world = World::new(vec![quick]).await;
+    let node = world.start().await;
+    world.receivers.script(id(1), vec![Reply::Status(500); 7]);
+    let begun = world.clock.now();
+    node.publish(numbered(1)).await;
+    world.quiet(seconds(60)).await;
+    for (n, arrived) in (0u32..).zip(world.receivers.arrived(id(1))) {
+        let late = arrived.at.since(begun.plus(seconds(1) * n));
+        assert!(arrived.at >= begun.plus(seconds(1) * n), "attempt {n} is early");
+        assert!(late <= std::time::Duration::from_millis(20), "attempt {n} is {late:?} late");
+    }
+    assert_eq!(world.receivers.count(id(1)), 8);
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn delays_count_from_the_end_of_the_attempt() {
     let world = World::new(vec![endpoint(1, |settings| settings.timeout = Some(seconds(20)))]).await;
     let node = world.start().await;
@@ -77,17 +95,18 @@ async fn a_spent_schedule_ends_the_delivery() {
     node.engine.stop(seconds(1)).await;
 }
 
-/// After how many seconds a delivery comes again whose first answer asked for patience.
+/// For how many seconds a delivery waits whose first answer asked for patience.
 async fn waits_for(retry_after: &str) -> u64 {
     let world = World::new(vec![plain(1)]).await;
     let node = world.start().await;
     world.receivers.script(id(1), [Reply::With(503, "retry-after", retry_after.to_owned())]);
     let begun = world.clock.now();
-    node.publish(numbered(1)).await;
-    world.arrivals(id(1), 2, limits::RETRY_AFTER + seconds(60)).await;
-    let waited = world.receivers.arrived(id(1))[1].at.since(begun);
+    let message = node.publish(numbered(1)).await;
+    world.pass(std::time::Duration::from_millis(1)).await;
+    let state = world.state(message, id(1)).await;
     node.engine.stop(seconds(1)).await;
-    waited.as_secs()
+    let DeliveryState::Pending { due } = state else { panic!("`{retry_after}` led to {state:?}") };
+    due.since(begun).as_secs()
 }
 
 #[tokio::test(start_paused = true)]

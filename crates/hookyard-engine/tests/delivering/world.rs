@@ -15,7 +15,7 @@ use hookyard_model::{
 };
 use hookyard_ports::store::{
     ApplicationRef, AttemptQuery, ImportApplication, ImportEndpoint, MessageQuery, Order, PageRequest, PageStart,
-    StatusChange,
+    Payloads, StatusChange,
 };
 use hookyard_ports::testkit::{Deed, Fault, FaultyStore, MemoryNode, MemoryStore, build};
 use hookyard_ports::{Clock, Ids, Metrics, Rng, Store};
@@ -321,6 +321,7 @@ impl World {
             channel: None,
             before: None,
             after: None,
+            payloads: Payloads::Read,
             page: PageRequest { limit: 250, start: PageStart::First, order: Order::Ascending },
         };
         let messages = self.store.messages(query).await.expect("the memory store works").items;
