@@ -74,9 +74,8 @@ async fn send(data: &[u8]) {
         text(&answer)
     );
 
-    let node = Node::new().await;
     let batch = [b"{\"messages\":[", body, b"]}"].concat();
-    let (status, answer) = post(&node, "/api/v1/app/tenant-1/msg/batch", &headers, &batch).await;
+    let (status, answer) = post(&node, "/api/v1/app/tenant-3/msg/batch", &headers, &batch).await;
     assert_eq!(status, StatusCode::ACCEPTED, "alone it is a message: {}", text(&answer));
     let batch: Batch<'_> = serde_json::from_slice(&answer).expect("the answer to a batch");
     let first = batch.data.first().and_then(|one| one.message.as_ref()).expect("alone it is a message");

@@ -37,7 +37,7 @@ impl Rng for Zeros {
     }
 }
 
-/// The doors, with applications `tenant-1` and `tenant-2`.
+/// The doors, with applications `tenant-1` to `tenant-3`, between which no id or key is shared.
 pub(crate) struct Node {
     router: Router,
     token: HeaderValue,
@@ -46,7 +46,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) async fn new() -> Self {
         let node = Arc::new(MemoryStore::shared().node("a", build::NOW));
-        let applications = vec![build::import_application(1, &[1]), build::import_application(2, &[2])];
+        let applications = (1..=3).map(|n| build::import_application(n, &[n])).collect();
         node.import(build::import(applications)).await.expect("the store answers").expect("nothing is taken");
         let (clock, metrics) = (Arc::new(Still), Arc::new(Metrics::new()));
         let ids = Arc::new(Ids::new(RawId::MIN, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Zeros)));
