@@ -126,6 +126,9 @@ pub const SWEEP_ROWS: usize = 1_000;
 pub const PAGE: usize = 250;
 /// Items of a page when the caller does not say.
 pub const PAGE_DEFAULT: usize = 50;
+/// Bytes of payloads on a page: the item that reaches them is the last one, so that no list is larger than these and one
+/// payload.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Rows that one search page examines, at most.
 pub const PAGE_EXAMINED: usize = 20_000;
 /// How far into the future a list may reach: the clocks of callers differ.

@@ -8,7 +8,7 @@ use hookyard_model::{
 };
 use hookyard_ports::store::StoredMessage;
 use hookyard_record::{decode_origin, origin_code};
-use rusqlite::{Row, Statement, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use crate::column::{Columns, int};
 use crate::fault::{Attempted, Fault};
@@ -21,31 +21,35 @@ pub(crate) const INSERT: &str = "INSERT INTO message (seq, id, application, acce
     origin_name, deliver_at, event_type, event_id, event_time, channels, tags, content_type, kept_headers, targets, \
     payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
-/// The columns that [`read`] reads, of `message AS m` and `application AS a`.
+/// The columns that [`read_with`] reads, of `message AS m` and `application AS a`; [`read`] reads the payload after them.
 macro_rules! columns {
     () => {
         "m.seq, m.id, a.id, a.organisation, m.accepted, m.expires, m.revision, m.origin, m.origin_name, m.deliver_at, \
-         m.event_type, m.event_id, m.event_time, m.channels, m.tags, m.content_type, m.kept_headers, m.targets, m.payload"
+         m.event_type, m.event_id, m.event_time, m.channels, m.tags, m.content_type, m.kept_headers, m.targets"
     };
 }
 
 /// Reads a message by its place in the order.
-pub(crate) const BY_SEQ: &str =
-    concat!("SELECT ", columns!(), " FROM message m JOIN application a ON a.row = m.application WHERE m.seq = ?1");
+pub(crate) const BY_SEQ: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", m.payload FROM message m JOIN application a ON a.row = m.application WHERE m.seq = ?1"
+);
 /// Reads a message by its id.
 pub(crate) const BY_ID: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM application a JOIN message m INDEXED BY message_id ON m.application = a.row WHERE a.id = ?1 AND m.id = ?2"
+    ", m.payload FROM application a JOIN message m INDEXED BY message_id ON m.application = a.row WHERE a.id = ?1 AND m.id = ?2"
 );
 /// Reads a message by the publisher's own id; the newest, should there be several.
 pub(crate) const BY_EVENT_ID: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM application a JOIN message m INDEXED BY message_event_id ON m.application = a.row \
+    ", m.payload FROM application a JOIN message m INDEXED BY message_event_id ON m.application = a.row \
      WHERE a.id = ?1 AND m.event_id = ?2 ORDER BY m.seq DESC LIMIT 1"
 );
-/// Reads an application's messages between two ids, the oldest first.
+/// Reads an application's messages between two ids, the oldest first. Without payloads: `SQLite` would read each into
+/// memory, also of the rows that a search skips.
 pub(crate) const UPWARDS: &str = concat!(
     "SELECT ",
     columns!(),
@@ -128,8 +132,29 @@ impl<'r, 's> Glance<'r, 's> {
     }
 }
 
+/// Reads a payload by its message's place in the order.
+pub(crate) const PAYLOAD: &str = "SELECT payload FROM message WHERE seq = ?1";
+
 /// Reads a row of [`BY_SEQ`] and its like.
 pub(crate) fn read(row: &Row<'_>) -> Attempted<StoredMessage> {
+    let payload = Columns::new(TABLE, row).get(18, "payload")?;
+    read_with(row, payload_of(payload))
+}
+
+/// Reads the payload of a row of [`DOWNWARDS`] and its like.
+pub(crate) fn payload(connection: &Connection, row: &Row<'_>) -> Attempted<Payload> {
+    let seq: i64 = row.get(0)?;
+    let mut statement = connection.prepare_cached(PAYLOAD)?;
+    let payload = statement.query_row([seq], |found| Ok(Columns::new(TABLE, found).get(0, "payload")))?;
+    Ok(payload_of(payload?))
+}
+
+fn payload_of(bytes: Option<Vec<u8>>) -> Payload {
+    bytes.map_or(Payload::Expunged, |bytes| Payload::Kept(Bytes::from(bytes)))
+}
+
+/// Reads a row of [`DOWNWARDS`] and its like; its payload is the one that is given.
+pub(crate) fn read_with(row: &Row<'_>, payload: Payload) -> Attempted<StoredMessage> {
     let columns = Columns::new(TABLE, row);
     let seq: u64 = columns.number(0, "seq")?;
     let origin = decode_origin(columns.get(7, "origin")?, columns.get(8, "origin_name")?);
@@ -158,9 +183,7 @@ pub(crate) fn read(row: &Row<'_>) -> Attempted<StoredMessage> {
         channels: columns.lines(13, "channels")?,
         tags: columns.lines(14, "tags")?,
         content_type: columns.text_or_null(15, "content_type")?.unwrap_or(JSON).to_owned(),
-        payload: columns
-            .get::<Option<Vec<u8>>>(18, "payload")?
-            .map_or(Payload::Expunged, |bytes| Payload::Kept(Bytes::from(bytes))),
+        payload,
         kept_headers,
         origin: origin.ok_or_else(|| columns.corrupt("origin"))?,
         targets,

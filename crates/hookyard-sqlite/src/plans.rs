@@ -60,6 +60,7 @@ fn every_query_finds_its_rows_by_an_index_and_sorts_nothing() {
         message::BY_SEQ,
         message::DOWNWARDS,
         message::INSERT,
+        message::PAYLOAD,
         message::UPWARDS,
         order::FIRST,
         prune::EXPIRED,

@@ -29,7 +29,7 @@ pub use deed::{
 pub use error::{Result, StoreError};
 pub use read::{
     ApplicationRef, ApplicationView, AttemptQuery, Changes, Due, MessageQuery, MessageRef, Order, Overview, Page,
-    PageRequest, PageStart, RollupRow, StoredMessage,
+    PageRequest, PageStart, Payloads, RollupRow, StoredMessage,
 };
 
 /// Keeps everything. `Arc<dyn Store>` is what the doors and the engine hold.

@@ -75,8 +75,19 @@ pub struct MessageQuery {
     pub before: Option<Timestamp>,
     /// Accepted at or after this.
     pub after: Option<Timestamp>,
+    /// Whether the page carries payloads.
+    pub payloads: Payloads,
     /// Which page.
     pub page: PageRequest<MessageId>,
+}
+
+/// Whether a page of messages carries payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payloads {
+    /// It does.
+    Read,
+    /// Each is `Payload::Kept` without a byte, whatever is stored, and costs nothing to read.
+    LeftOut,
 }
 
 /// Which attempts to list.
@@ -137,7 +148,7 @@ pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// Whether there is nothing more in the direction that was walked. A page that examined `limits::PAGE_EXAMINED` rows
-    /// ends early and is not done.
+    /// ends early and is not done. So does one that reached `limits::PAGE_BYTES` of payloads, when more is to come.
     pub done: bool,
     /// Where to go on from when the page ended early without a last item of its own.
     pub examined_to: Option<hookyard_model::RawId>,

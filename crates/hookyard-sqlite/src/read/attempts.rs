@@ -86,7 +86,7 @@ fn collect(
             Some(endpoint) => glance.endpoint()? == endpoint,
         };
         match pages.step(glance.id()?, is_of && is_wanted(query, &glance)?) {
-            Step::Take => pages.take(attempt::read(row)?),
+            Step::Take => pages.take(attempt::read(row)?, 0),
             Step::Skip => {}
             Step::Stop => break,
         }
@@ -116,7 +116,7 @@ fn merge(
         let mut rows = read.query(params![endpoint, id.as_bytes()])?;
         if let Some(row) = rows.next()? {
             match pages.step(id, is_wanted(query, &Glance::new(row))?) {
-                Step::Take => pages.take(attempt::read(row)?),
+                Step::Take => pages.take(attempt::read(row)?, 0),
                 Step::Skip => {}
                 Step::Stop => break,
             }

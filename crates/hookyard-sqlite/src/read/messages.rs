@@ -1,7 +1,8 @@
 //! Messages, one or a page.
 
-use hookyard_model::{ApplicationId, MessageId};
-use hookyard_ports::store::{MessageQuery, MessageRef, Page, StoredMessage};
+use bytes::Bytes;
+use hookyard_model::{ApplicationId, MessageId, Payload};
+use hookyard_ports::store::{MessageQuery, MessageRef, Page, Payloads, StoredMessage};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::page::{Pages, Step, Walk};
@@ -41,7 +42,14 @@ pub(crate) fn page(connection: &Connection, query: &MessageQuery) -> Attempted<P
     while let Some(row) = rows.next()? {
         let glance = Glance::new(row);
         match pages.step(glance.id()?, is_wanted(query, &glance)?) {
-            Step::Take => pages.take(message::read(row)?),
+            Step::Take => {
+                let payload = match query.payloads {
+                    Payloads::Read => message::payload(connection, row)?,
+                    Payloads::LeftOut => Payload::Kept(Bytes::new()),
+                };
+                let bytes = payload.len();
+                pages.take(message::read_with(row, payload)?, bytes);
+            }
             Step::Skip => {}
             Step::Stop => break,
         }

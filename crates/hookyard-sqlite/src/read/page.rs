@@ -63,6 +63,7 @@ pub(crate) enum Step {
 pub(crate) struct Pages<T> {
     limit: usize,
     items: Vec<T>,
+    bytes: usize,
     examined: usize,
     last: Option<RawId>,
     done: bool,
@@ -71,7 +72,7 @@ pub(crate) struct Pages<T> {
 
 impl<T> Pages<T> {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { limit, items: Vec::new(), examined: 0, last: None, done: true, ended_early: false }
+        Self { limit, items: Vec::new(), bytes: 0, examined: 0, last: None, done: true, ended_early: false }
     }
 
     /// What becomes of the next row.
@@ -93,8 +94,13 @@ impl<T> Pages<T> {
         Step::Take
     }
 
-    pub(crate) fn take(&mut self, item: T) {
+    /// Puts an item with this many bytes of payload on the page.
+    pub(crate) fn take(&mut self, item: T, bytes: usize) {
         self.items.push(item);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes >= limits::PAGE_BYTES {
+            self.limit = self.items.len();
+        }
     }
 
     /// The page, in the list's order.

@@ -10,7 +10,8 @@ use hookyard_model::{
 use super::fixture::{WORKS, number, pending};
 use super::{Fixture, Ground};
 use crate::store::{
-    Accept, Acceptance, DedupeKind, FirstState, MessageQuery, MessageRef, Order, PageRequest, PageStart, StatusChange,
+    Accept, Acceptance, DedupeKind, FirstState, MessageQuery, MessageRef, Order, PageRequest, PageStart, Payloads,
+    StatusChange,
 };
 use crate::testkit::build::{self, application_id, at, dedupe, endpoint_id, key, message_id};
 
@@ -127,6 +128,7 @@ pub async fn messages_are_pruned_when_their_retention_is_over(ground: Arc<dyn Gr
         channel: None,
         before: None,
         after: None,
+        payloads: Payloads::Read,
         page,
     };
     let left = fixture.store().messages(query).await.expect(WORKS).items;

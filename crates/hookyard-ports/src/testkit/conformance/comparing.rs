@@ -8,7 +8,7 @@ use hookyard_model::{
 use super::Fixture;
 use super::agreeing::{Pair, both};
 use super::fixture::WORKS;
-use crate::store::{AttemptQuery, MessageQuery, MessageRef, Order, PageRequest, PageStart};
+use crate::store::{AttemptQuery, MessageQuery, MessageRef, Order, PageRequest, PageStart, Payloads};
 use crate::testkit::build::{application_id, at, message_id};
 
 impl Pair {
@@ -68,6 +68,7 @@ impl Pair {
             channel: None,
             before: Some(self.now()),
             after: Some(at(200)),
+            payloads: Payloads::Read,
             page: PageRequest { limit: 20, start: PageStart::First, order: Order::Descending },
         };
         let listed = async |fixture: &Fixture| {

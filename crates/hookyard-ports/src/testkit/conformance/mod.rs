@@ -159,6 +159,8 @@ macro_rules! conformance_tests {
             messages_are_filtered
             a_filtered_page_is_done_when_nothing_more_matches
             a_page_that_examined_too_much_ends_early
+            a_page_ends_with_the_payload_that_fills_it
+            a_page_without_payloads_holds_as_many_items_as_are_asked_for
             attempts_are_listed_by_message_and_by_endpoint
             attempts_are_filtered
             attempts_walk_in_both_orders_and_directions

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use hookyard_model::{Attempt, Message, MessageId, Next, Outcome, ResponseKept, limits};
+use hookyard_model::{Attempt, Message, MessageId, Next, Outcome, Payload, ResponseKept, limits};
 
 use super::fixture::{WORKS, number};
 use super::{Fixture, Ground};
 use crate::store::{
-    AttemptQuery, FirstState, MessageQuery, Order, Page, PageRequest, PageStart, Settlement, StoredMessage,
+    AttemptQuery, FirstState, MessageQuery, Order, Page, PageRequest, PageStart, Payloads, Settlement, StoredMessage,
 };
 use crate::testkit::build::{self, application_id, at, attempt_id, endpoint_id, key, message_id};
 
@@ -15,7 +15,8 @@ const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
 fn messages_of(application: u64, page: PageRequest<MessageId>) -> MessageQuery {
     let application = application_id(application);
-    MessageQuery { application, event_types: Vec::new(), channel: None, before: None, after: None, page }
+    let payloads = Payloads::Read;
+    MessageQuery { application, event_types: Vec::new(), channel: None, before: None, after: None, payloads, page }
 }
 
 fn first<I>(limit: usize, order: Order) -> PageRequest<I> {
@@ -202,6 +203,59 @@ pub async fn a_page_that_examined_too_much_ends_early(ground: Arc<dyn Ground>) {
     assert_eq!(late.items.len(), 1);
     assert!(late.done);
     assert_eq!(number(late.items[0].message.id), count);
+}
+
+/// A store with the messages 1 to 5, whose payloads are as large as the door lets in; all are on the channel `large`.
+async fn five_large(ground: Arc<dyn Ground>) -> Fixture {
+    let fixture = Fixture::new(ground).await;
+    let large = bytes::Bytes::from(vec![b' '; limits::API_BODY_BYTES]);
+    let message = |n: u64| Message {
+        payload: Payload::Kept(large.clone()),
+        channels: vec!["large".parse().expect("a channel")],
+        ..build::message(n)
+    };
+    fixture.offer((1..=5).map(|n| build::accept(message(n), &[])).collect()).await;
+    fixture
+}
+
+pub async fn a_page_ends_with_the_payload_that_fills_it(ground: Arc<dyn Ground>) {
+    let fixture = five_large(ground).await;
+    let full = limits::PAGE_BYTES.div_ceil(limits::API_BODY_BYTES);
+    for order in ORDERS {
+        let mut expected: Vec<u64> = (1..=5).collect();
+        if order == Order::Descending {
+            expected.reverse();
+        }
+        let mut request = first(limits::PAGE, order);
+        let mut seen = Vec::new();
+        loop {
+            let page = page(&fixture, messages_of(1, request)).await;
+            assert!(page.items.len() <= full, "{} payloads on one page", page.items.len());
+            seen.extend(page.items.iter().map(|stored| number(stored.message.id)));
+            assert_eq!(page.done, seen.len() == 5, "done exactly at the end");
+            if page.done {
+                break;
+            }
+            assert_eq!((page.items.len(), page.examined_to), (full, None));
+            request.start = PageStart::After(page.items.last().expect("it is full").message.id);
+        }
+        assert_eq!(seen, expected);
+        let last = message_id(expected[4]);
+        let back = page(&fixture, messages_of(1, PageRequest { start: PageStart::Before(last), ..request })).await;
+        let back: Vec<u64> = back.items.iter().map(|stored| number(stored.message.id)).collect();
+        assert_eq!(back, expected[4 - full..4], "walked backwards it holds what stands right before");
+    }
+}
+
+pub async fn a_page_without_payloads_holds_as_many_items_as_are_asked_for(ground: Arc<dyn Ground>) {
+    let fixture = five_large(ground).await;
+    let page = page(&fixture, MessageQuery { payloads: Payloads::LeftOut, ..all_messages() }).await;
+    assert!(page.done);
+    assert_eq!(page.items.len(), 5);
+    for stored in &page.items {
+        assert_eq!(stored.message.payload, Payload::Kept(bytes::Bytes::new()));
+        assert_eq!(stored.message.channels.len(), 1, "everything else is read");
+    }
 }
 
 /// A store with attempts 1 to 8: odd ones of message 1, even ones of message 2; 1 to 6 to endpoint 1, the others to 2.

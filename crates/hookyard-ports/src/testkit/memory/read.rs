@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hookyard_model::{
-    ApplicationId, Attempt, AttemptId, EndpointId, MessageId, OrganisationId, Outcome, RawId, StateKind, Timestamp,
-    limits,
+    ApplicationId, Attempt, AttemptId, EndpointId, MessageId, OrganisationId, Outcome, Payload, RawId, StateKind,
+    Timestamp, limits,
 };
 
 use super::rows::Rows;
 use crate::store::{
     ApplicationRef, ApplicationView, AttemptQuery, MessageQuery, MessageRef, Order, Overview, Page, PageRequest,
-    PageStart, RollupRow, StoredMessage,
+    PageStart, Payloads, RollupRow, StoredMessage,
 };
 
 impl Rows {
@@ -46,7 +47,17 @@ impl Rows {
                 && query.before.is_none_or(|before| message.accepted < before)
                 && query.after.is_none_or(|after| message.accepted >= after)
         };
-        page(&self.messages, query.page, MessageId::raw, mine, wanted)
+        let payload = |stored: &StoredMessage| match query.payloads {
+            Payloads::Read => stored.message.payload.len(),
+            Payloads::LeftOut => 0,
+        };
+        let mut page = page(&self.messages, query.page, MessageId::raw, mine, wanted, payload);
+        if query.payloads == Payloads::LeftOut {
+            for stored in &mut page.items {
+                Arc::make_mut(&mut stored.message).payload = Payload::Kept(Bytes::new());
+            }
+        }
+        page
     }
 
     pub(super) fn attempts(&self, query: &AttemptQuery) -> Page<Attempt> {
@@ -62,7 +73,7 @@ impl Rows {
                 && query.before.is_none_or(|before| attempt.started < before)
                 && query.after.is_none_or(|after| attempt.started >= after)
         };
-        page(&self.attempts, query.page, AttemptId::raw, mine, wanted)
+        page(&self.attempts, query.page, AttemptId::raw, mine, wanted, |_| 0)
     }
 
     pub(super) fn rollups(&self, endpoint: EndpointId, since: Timestamp, until: Timestamp) -> Vec<RollupRow> {
@@ -88,13 +99,15 @@ impl Rows {
     }
 }
 
-/// One page of `rows`: of those that are `mine`, at most `limits::PAGE_EXAMINED` are looked at.
+/// One page of `rows`: of those that are `mine`, at most `limits::PAGE_EXAMINED` are looked at. `payload` is an item's
+/// bytes.
 fn page<I: Ord + Copy, T: Clone>(
     rows: &BTreeMap<I, T>,
     request: PageRequest<I>,
     raw: impl Fn(&I) -> RawId,
     mine: impl Fn(&T) -> bool,
     wanted: impl Fn(&T) -> bool,
+    payload: impl Fn(&T) -> usize,
 ) -> Page<T> {
     let upwards = (request.order == Order::Ascending) != matches!(request.start, PageStart::Before(_));
     let range = match request.start {
@@ -106,7 +119,7 @@ fn page<I: Ord + Copy, T: Clone>(
     let walk: Box<dyn Iterator<Item = (&I, &T)>> = if upwards { Box::new(range) } else { Box::new(range.rev()) };
 
     let mut page = Page { items: Vec::new(), done: true, examined_to: None };
-    let mut last = None;
+    let (mut last, mut bytes) = (None, 0);
     for (examined, (id, row)) in walk.filter(|(_, row)| mine(row)).enumerate() {
         if examined == limits::PAGE_EXAMINED {
             page.done = false;
@@ -115,10 +128,11 @@ fn page<I: Ord + Copy, T: Clone>(
         }
         last = Some(raw(id));
         if wanted(row) {
-            if page.items.len() == request.limit {
+            if page.items.len() == request.limit || bytes >= limits::PAGE_BYTES {
                 page.done = false;
                 break;
             }
+            bytes += payload(row);
             page.items.push(row.clone());
         }
     }

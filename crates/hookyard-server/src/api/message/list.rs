@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use hookyard_model::MessageId;
-use hookyard_ports::store::MessageQuery;
+use hookyard_ports::store::{MessageQuery, Payloads};
 
 use super::{Content, MessageOut};
 use crate::api::find;
@@ -30,7 +30,11 @@ pub(crate) async fn list(
     let (event_types, channel) = (query.list("event_types")?, query.parsed("channel")?);
     let application = find::application(&doors, caller, &application).await?.application.id;
     let Window { before, after, page } = window;
-    let wanted = MessageQuery { application, event_types, channel, before, after, page };
+    let payloads = match content {
+        Content::With => Payloads::Read,
+        Content::Without => Payloads::LeftOut,
+    };
+    let wanted = MessageQuery { application, event_types, channel, before, after, payloads, page };
     let found = doors.store.messages(wanted).await?;
     let shown = found.items.iter().map(|stored| MessageOut::new(&stored.message, content)).collect();
     Ok(reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown)))
