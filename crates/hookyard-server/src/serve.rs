@@ -20,6 +20,8 @@ use crate::doors::Doors;
 
 /// How long the loop rests when the system has no file for another connection.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How often it is said that no connection more is served.
+const FULL_TOLD: Duration = Duration::from_mins(1);
 
 impl Doors {
     /// Answers what comes in on `listener` until `stop` is cancelled.
@@ -29,11 +31,12 @@ impl Doors {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let service = TowerToHyperService::new(self.router());
         let room = Arc::new(Semaphore::new(self.connections));
+        let mut full = Full { doors: Arc::clone(&self), told: None };
         let (connections, close) = (TaskTracker::new(), CancellationToken::new());
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = next(&listener, &room) => accepted,
+                accepted = next(&listener, &room, &mut full) => accepted,
             };
             let Some((stream, peer, permit)) = accepted else { continue };
             let (service, stop, close) = (service.clone(), stop.clone(), close.clone());
@@ -60,11 +63,32 @@ impl Doors {
     }
 }
 
+/// Says that no connection more is served: callers see nothing of it but silence.
+struct Full {
+    doors: Arc<Doors>,
+    told: Option<Duration>,
+}
+
+impl Full {
+    fn tell(&mut self) {
+        let now = self.doors.clock.monotonic();
+        if self.told.is_none_or(|told| now.saturating_sub(told) >= FULL_TOLD) {
+            self.told = Some(now);
+            let connections = self.doors.connections;
+            tracing::warn!(connections, "the doors serve as many connections as they may; the next ones wait");
+        }
+    }
+}
+
 /// The next connection, once there is room for it; `None` when the system refused.
 async fn next(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
+    full: &mut Full,
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    if room.available_permits() == 0 {
+        full.tell();
+    }
     let permit = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
     match listener.accept().await {
         Ok((stream, peer)) => {

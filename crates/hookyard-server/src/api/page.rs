@@ -75,8 +75,10 @@ impl<I: Timed> Window<I> {
     /// [`limits::LIST_WINDOW`] from where it begins; with `after` alone it is walked from there towards the present.
     pub(crate) fn of(query: &Query<'_>, now: Timestamp) -> Result<Self> {
         let newest = now.plus(limits::CLOCK_SKEW);
-        let asked_before = query.time("before")?;
-        let before = asked_before.map_or(newest, |before| before.min(newest));
+        // Without `before` there is no upper end: ids never fall, so after the clock was set back the newest messages have
+        // ids from the future.
+        let before = query.time("before")?.map(|before| before.min(newest));
+        let end = before.unwrap_or(newest);
         let asked_after = query.time("after")?.map(|after| RawId::first_of(after).timestamp());
         let start = query.start()?;
         let back_from = |end: Timestamp| {
@@ -84,15 +86,15 @@ impl<I: Timed> Window<I> {
             Some(asked_after.map_or(reach, |after| after.max(reach)))
         };
         let (start, after) = match (start, asked_after) {
-            (PageStart::First, Some(after)) if asked_before.is_none() => {
+            (PageStart::First, Some(after)) if before.is_none() => {
                 (PageStart::Before(I::from_raw(just_below(RawId::first_of(after)))), asked_after)
             }
-            (PageStart::First, _) => (start, back_from(before)),
-            (PageStart::After(id), _) => (start, back_from(before.min(id.at()))),
+            (PageStart::First, _) => (start, back_from(end)),
+            (PageStart::After(id), _) => (start, back_from(end.min(id.at()))),
             (PageStart::Before(_), _) => (start, asked_after),
         };
         let page = PageRequest { limit: query.limit()?, start, order: Order::Descending };
-        Ok(Self { before: Some(before), after, page })
+        Ok(Self { before, after, page })
     }
 
     /// The list that answers it. `kept` are the items that are shown of what the page holds; `id` tells an item's id.
@@ -142,7 +144,7 @@ mod tests {
     fn a_list_reaches_back_ninety_days_from_its_end() {
         let newest = NOW.plus(limits::CLOCK_SKEW);
         let plain = window("");
-        assert_eq!(plain.before, Some(newest));
+        assert_eq!(plain.before, None);
         assert_eq!(plain.after, Some(newest.minus(limits::LIST_WINDOW)));
         let before = NOW.minus(limits::LIST_WINDOW);
         assert_eq!(window(&format!("before={before}")).after, Some(before.minus(limits::LIST_WINDOW)));

@@ -1,7 +1,7 @@
 //! Lists, pages, attempts, explanations.
 
 use axum::http::StatusCode;
-use hookyard_model::{DisableReason, Outcome};
+use hookyard_model::{DisableReason, Message, MessageId, Outcome, RawId, limits};
 use hookyard_ports::Store;
 use hookyard_ports::store::StatusChange;
 use hookyard_ports::testkit::build;
@@ -68,6 +68,17 @@ async fn with_after_alone_the_oldest_come_first_page_and_still_stand_newest_firs
     assert_eq!((rest.ids(), &rest.json()["done"]), (vec![ids[3].clone()], &json!(true)));
     let before = world.get(&format!("{APP}/msg?before={second}")).await;
     assert_eq!(before.ids(), [ids[0].clone()]);
+}
+
+#[tokio::test]
+async fn what_was_accepted_while_the_clock_was_ahead_is_listed_when_it_was_set_back() {
+    let world = World::new().await;
+    let early = world.publish("a").await;
+    let accepted = build::NOW.plus(limits::LIST_WINDOW * 40);
+    let id = MessageId::from_raw(RawId::first_of(accepted));
+    let message = Message { id, accepted, ..build::message(1) };
+    world.node.accept(vec![build::accept(message, &[])]).await.expect("the store answers");
+    assert_eq!(walk(&world, &format!("{APP}/msg"), 1).await, [id.to_string(), early]);
 }
 
 #[tokio::test]
