@@ -29,6 +29,16 @@ const REMEMBERED: usize = 100_000;
 /// How long what was asked about the disk counts.
 const DISK_ASKED: Duration = Duration::from_secs(1);
 
+/// What was found out about the disk.
+#[derive(Debug, Clone, Copy)]
+enum Disk {
+    Fine,
+    /// Too little of it is free.
+    Low,
+    /// The database is no longer where it was: what is written goes to a file that nobody finds again.
+    Gone,
+}
+
 /// What the writer knows of an application.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApplicationMark {
@@ -94,7 +104,7 @@ pub(crate) struct Books<'c> {
     applications: HashMap<ApplicationId, ApplicationMark>,
     endpoints: HashMap<EndpointId, EndpointMark>,
     rollups: HashMap<(i64, i64), Counts>,
-    disk: Option<(Duration, bool)>,
+    disk: Option<(Duration, Disk)>,
 }
 
 impl<'c> Books<'c> {
@@ -279,23 +289,38 @@ impl<'c> Books<'c> {
             let limit = self.bounds.pending;
             return Err(StoreError::Full(format!("{open} deliveries are pending or leased, at most {limit} may be")));
         }
-        if self.bounds.free_disk_share == 0 {
-            return Ok(());
-        }
         let now = self.shared.clock.monotonic();
-        let is_low = match self.disk {
-            Some((asked, is_low)) if now.saturating_sub(asked) < DISK_ASKED => is_low,
+        let disk = match self.disk {
+            Some((asked, disk)) if now.saturating_sub(asked) < DISK_ASKED => disk,
             Some(_) | None => {
-                let is_low = crate::disk::is_low(&self.shared.database, self.bounds.free_disk_share);
-                self.disk = Some((now, is_low));
-                is_low
+                let disk = self.ask_disk();
+                self.disk = Some((now, disk));
+                disk
             }
         };
-        if is_low {
-            let share = self.bounds.free_disk_share;
-            return Err(StoreError::Full(format!("less than one part in {share} of the disk is free")));
+        match disk {
+            Disk::Fine => Ok(()),
+            Disk::Low => {
+                let share = self.bounds.free_disk_share;
+                Err(StoreError::Full(format!("less than one part in {share} of the disk is free")))
+            }
+            Disk::Gone => Err(StoreError::Unavailable("its file was removed or replaced while it is open".to_owned())),
         }
-        Ok(())
+    }
+
+    fn ask_disk(&self) -> Disk {
+        let (database, share) = (&self.shared.database, self.bounds.free_disk_share);
+        if crate::disk::file_at(database) != self.shared.file {
+            if !matches!(self.disk, Some((_, Disk::Gone))) {
+                tracing::error!(
+                    database = %database.display(),
+                    "the database file was removed or replaced while it is open; nothing is accepted until it is back: \
+                     stop, put the file back and start again"
+                );
+            }
+            return Disk::Gone;
+        }
+        if share > 0 && crate::disk::is_low(database, share) { Disk::Low } else { Disk::Fine }
     }
 
     /// Remembers that an id is taken.

@@ -1,6 +1,12 @@
-//! How much room the disk has.
+//! What is asked about the disk: how much room it has, and whether the database is still on it.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+/// Which file a path names: its device and its number there. `None` when it names none, or the disk does not tell.
+pub(crate) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
 
 /// Whether less than one part in `share` of the disk of `database` is free. A disk that does not tell counts as free:
 /// when it is full, the write says so.

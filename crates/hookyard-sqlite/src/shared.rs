@@ -18,6 +18,8 @@ const SETTINGS_KEPT: usize = 4_096;
 /// What every part of an open store can reach.
 pub(crate) struct Shared {
     pub(crate) database: PathBuf,
+    /// Which file the database was when it was opened.
+    pub(crate) file: Option<(u64, u64)>,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
@@ -59,6 +61,7 @@ impl Shared {
     pub(crate) fn new(options: crate::Options, database: PathBuf, incarnation: Incarnation) -> Self {
         let tally = Tally { pending: AtomicU64::new(0), leased: AtomicU64::new(0), highest: Mutex::new(RawId::MIN) };
         Self {
+            file: crate::disk::file_at(&database),
             database,
             keyring: options.keyring,
             clock: options.clock,

@@ -139,6 +139,22 @@ async fn accepting_stops_when_too_little_of_the_disk_is_free() {
 }
 
 #[tokio::test]
+async fn nothing_is_acknowledged_into_a_file_that_was_removed_or_replaced() {
+    for replaced in [false, true] {
+        let data = directory();
+        let store = opened(options(data.path())).await;
+        let file = data.path().join("hookyard.sqlite");
+        let away = data.path().join("away");
+        std::fs::rename(&file, &away).expect("it is there");
+        if replaced {
+            std::fs::copy(&away, &file).expect("it is there");
+        }
+        let refused = accept(&store, message_of(1, 10), pending(0)).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_full_database_refuses_what_does_not_fit_and_works_on() {
     const LARGE: usize = 100_000;
     let data = directory();
