@@ -10,12 +10,14 @@ use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_model::{BlockedBy, limits};
 use hookyard_ports::{Clock, Exchanged};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connection::Connection;
 use crate::exchange::Progress;
@@ -24,6 +26,9 @@ use crate::refusal::Refusal;
 use crate::resolve::{Resolve, ResolveError};
 use crate::tls::{self, Tls};
 use crate::wire::Stream;
+
+/// How long a dial rests when the process has no file for its socket.
+const FILE_REST: Duration = Duration::from_millis(100);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -123,7 +128,7 @@ impl Connector {
             let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let now = Instant::now();
             let share = now + until.saturating_duration_since(now) / left;
-            match timeout_at(share, TcpStream::connect(address)).await {
+            match patiently(share, || TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     self.judge_connected(to, &stream, address)?;
                     // Requests are written whole; waiting to fill a segment only delays them.
@@ -160,6 +165,35 @@ impl Connector {
     }
 }
 
+/// Dials until there is a connection or an answer. That this process has no file left for a socket is no answer: it is not
+/// the receiver's fault, and trying again at once would spend its schedule in a moment.
+async fn patiently<T, F>(until: Instant, mut dial: impl FnMut() -> F) -> Result<io::Result<T>, Elapsed>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut starved = None;
+    let dialled = timeout_at(until, async {
+        loop {
+            match dial().await {
+                Err(error) if is_out_of_files(&error) => starved = Some(error),
+                dialled => return dialled,
+            }
+            sleep(FILE_REST).await;
+        }
+    });
+    match (dialled.await, starved) {
+        (Err(_), Some(error)) => Ok(Err(error)),
+        (dialled, _) => dialled,
+    }
+}
+
+/// Whether this process, or the system, has as many files open as it may. The standard library has no kind for these.
+fn is_out_of_files(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 /// What a failed dial is called.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is the standard library's and grows")]
 fn words(error: &io::Error) -> Cow<'static, str> {
@@ -175,4 +209,38 @@ fn words(error: &io::Error) -> Cow<'static, str> {
         _ => return error.to_string().into(),
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dials that fail with the system's errors `codes`, one after the other, and succeed afterwards.
+    async fn dialled(codes: &[i32], within: Duration) -> (Option<io::Result<()>>, Duration) {
+        let begun = Instant::now();
+        let mut codes = codes.iter();
+        let dial = || std::future::ready(codes.next().map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(*code))));
+        let outcome = patiently(begun + within, dial).await;
+        (outcome.ok(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dial_waits_for_a_file_and_for_nothing_else() {
+        let second = Duration::from_secs(1);
+        let (dialled_at_once, took) = dialled(&[], second).await;
+        assert!(matches!(dialled_at_once, Some(Ok(()))) && took.is_zero());
+        let (dialled_later, took) = dialled(&[24, 23, 24], second).await;
+        assert!(matches!(dialled_later, Some(Ok(()))));
+        assert_eq!(took, FILE_REST * 3);
+        let (refused, took) = dialled(&[111], second).await;
+        assert!(matches!(refused, Some(Err(_))) && took.is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dial_that_never_gets_a_file_says_so_when_its_time_is_up() {
+        let (outcome, took) = dialled(&[24; 100], Duration::from_millis(950)).await;
+        let Some(Err(error)) = outcome else { panic!("{outcome:?}") };
+        assert!(is_out_of_files(&error));
+        assert_eq!(took, Duration::from_millis(950));
+    }
 }
