@@ -70,7 +70,11 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T> {
     if first.is_some_and(|byte| matches!(byte, b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n')) {
         return Err(ApiError::value(["body"], "the body is not a JSON object"));
     }
-    serde_json::from_slice(json).map_err(|error| {
+    // Members that nobody looks at are skipped without a look at their bytes, and JSON is UTF-8 throughout (RFC 8259, 8.1).
+    let text = str::from_utf8(json).map_err(|error| {
+        ApiError::not_json(format!("the body is not valid JSON: byte {} is not UTF-8", error.valid_up_to()))
+    })?;
+    serde_json::from_str(text).map_err(|error| {
         if error.is_data() {
             return ApiError::value(["body"], error.to_string());
         }
@@ -331,6 +335,7 @@ mod tests {
             Bytes::from(deep("tags")),
             Bytes::from_static(b"{\"eventType\":\"\xff\"}"),
             Bytes::from_static(b"{\"eventType\":\"a\",\"payload\":\"\xff\"}"),
+            Bytes::from_static(b"{\"eventType\":\"a\",\"payload\":1,\"other\":\"\xff\"}"),
             Bytes::from_static(b"\xef\xbb\xbf{}"),
         ] {
             assert!(publish(&body, &body).is_err(), "{:?}", &body[..body.len().min(40)]);
