@@ -138,6 +138,24 @@ async fn a_claim_whose_answer_is_lost_comes_back_and_is_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_late_is_not_taken_for_a_lost_one() {
+    let world = World::new(vec![endpoint(1, |settings| settings.ordered = Ordered::Endpoint)]).await;
+    let node = world.start().await;
+    world.receivers.always(id(1), Reply::Takes(seconds(3)));
+    // Leases are compared once a minute, which falls into the tenth of these claims and into the twentieth.
+    world.pass(seconds(5)).await;
+    let mut messages = Vec::new();
+    for n in 0..25 {
+        node.faults.once(Deed::Claim, Fault::Late(Duration::from_millis(2_900)));
+        messages.push(node.publish(numbered(n)).await);
+        world.pass(seconds(6)).await;
+    }
+    world.quiet(seconds(60)).await;
+    assert_eq!(world.receivers.messages(id(1)), messages, "each was sent once");
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_accept_whose_answer_is_lost_is_delivered_all_the_same() {
     let world = World::new(vec![plain(1)]).await;
     let node = world.start().await;
