@@ -16,6 +16,7 @@ pub mod json;
 mod mask;
 mod payload;
 mod raw;
+mod redact;
 pub mod retry_after;
 mod secret;
 mod standard;
