@@ -38,6 +38,8 @@ pub const HEADER_VALUE_BYTES: usize = 4_096;
 pub const URL_BYTES: usize = 8_000;
 /// Bytes of an application's or endpoint's metadata, names and values together: Svix's limit.
 pub const METADATA_BYTES: usize = 4_096;
+/// Bytes of an endpoint's dialect options, names and values together: a template of a few screens.
+pub const OPTION_BYTES: usize = 16 * 1024;
 /// Endpoints of one application: fan-out examines each for every message.
 pub const ENDPOINTS_PER_APPLICATION: usize = 10_000;
 /// Bytes of a configuration file.
@@ -161,6 +163,13 @@ pub const DOOR_CONNECTIONS: usize = 4_096;
 pub const HEADER_READ: Duration = Duration::from_mins(1);
 /// How long a client may take to send a request's body.
 pub const BODY_READ: Duration = Duration::from_secs(30);
+/// Bytes of the answers with payloads that are being sent to all callers together: ten of the largest pages. The next one
+/// waits.
+pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// How long such an answer waits for room.
+pub const ANSWER_ROOM: Duration = Duration::from_secs(10);
+/// How long a client may take no byte of its answer.
+pub const ANSWER_STALL: Duration = Duration::from_secs(30);
 /// Bytes of a body that was refused for its size which are still read and thrown away: a client that is writing does not
 /// see the answer, and one whose connection is reset never does.
 pub const REFUSED_BODY_BYTES: usize = 2 * API_BODY_BYTES;

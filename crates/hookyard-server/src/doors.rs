@@ -18,6 +18,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 use crate::api::reload::Reload;
 use crate::auth::Tokens;
 use crate::error::{ApiError, Code};
+use crate::room::Room;
 use crate::{api, health, metrics};
 
 /// What the operator sets about the doors.
@@ -49,6 +50,7 @@ pub struct Doors {
     pub(crate) tokens: Tokens,
     pub(crate) connections: usize,
     pub(crate) reload: Option<Reload>,
+    pub(crate) room: Room,
     api_enabled: bool,
 }
 
@@ -62,7 +64,8 @@ impl Doors {
         metrics: Arc<Metrics>,
     ) -> Self {
         let DoorsSettings { jwt_secret, api_enabled, connections, reload } = settings;
-        Self { store, publisher, clock, metrics, tokens: Tokens::new(jwt_secret), connections, reload, api_enabled }
+        let (tokens, room) = (Tokens::new(jwt_secret), Room::new());
+        Self { store, publisher, clock, metrics, tokens, connections, reload, room, api_enabled }
     }
 
     /// Everything that is open, as one service. A trailing slash in a path makes no difference.

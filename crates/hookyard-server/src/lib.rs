@@ -15,8 +15,10 @@ mod doors;
 mod error;
 mod health;
 mod metrics;
+mod patience;
 mod query;
 mod reply;
+mod room;
 mod segments;
 mod serve;
 

@@ -1,7 +1,7 @@
 //! The loop that takes connections.
 //!
-//! HTTP/1.1 with keep-alive. Bounded: connections at once, bytes of headers, the time to send them. A stop closes the
-//! listener, lets the requests in flight finish and closes what is idle.
+//! HTTP/1.1 with keep-alive. Bounded: connections at once, bytes of headers, the time to send them and to take an answer. A
+//! stop closes the listener, lets the requests in flight finish and closes what is idle.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::doors::Doors;
+use crate::patience::Impatient;
 
 /// How long the loop rests when the system has no file for another connection.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -117,7 +118,7 @@ async fn converse(
         .max_buf_size(limits::REQUEST_HEADER_BYTES)
         // What a single read brings may be more than the buffer's limit.
         .max_header_size(limits::REQUEST_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Impatient::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         biased;

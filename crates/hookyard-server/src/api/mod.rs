@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub(crate) use self::message::Content;
 use crate::doors::Doors;
 
 pub(crate) fn routes() -> Router<Arc<Doors>> {

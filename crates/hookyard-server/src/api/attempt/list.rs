@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use hookyard_model::{ApplicationId, Attempt, AttemptId, Channel, EventType, Message};
+use hookyard_model::{ApplicationId, Attempt, AttemptId, Channel, EventType, Message, limits};
 use hookyard_ports::store::{AttemptQuery, MessageRef, Page};
 
 use super::AttemptOut;
@@ -18,6 +18,7 @@ use crate::doors::Doors;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
+use crate::room::Taken;
 use crate::segments::Segments;
 
 /// What a list of attempts may be narrowed by.
@@ -58,8 +59,9 @@ pub(crate) async fn of_message(
     }
     let mut wanted = narrowed.query(view.application.id);
     (wanted.message, wanted.endpoint) = (Some(message.id), endpoint);
+    let room = narrowed.room(&doors).await?;
     let found = doors.store.attempts(wanted).await?;
-    Ok(narrowed.answer(&found, |_| true))
+    Ok(room.hold(narrowed.answer(&found, |_| true)))
 }
 
 pub(crate) async fn of_endpoint(
@@ -76,6 +78,7 @@ pub(crate) async fn of_endpoint(
     }
     let mut wanted = narrowed.query(view.application.id);
     wanted.endpoint = Some(endpoint);
+    let room = narrowed.room(&doors).await?;
     let found = doors.store.attempts(wanted).await?;
     let mut covered = HashMap::new();
     if !narrowed.event_types.is_empty() || narrowed.channel.is_some() {
@@ -89,7 +92,8 @@ pub(crate) async fn of_endpoint(
             covered.insert(attempt.message, message.is_some_and(|stored| narrowed.covers(&stored.message)));
         }
     }
-    Ok(narrowed.answer(&found, |attempt| covered.get(&attempt.message).copied().unwrap_or(true)))
+    let shown = |attempt: &Attempt| covered.get(&attempt.message).copied().unwrap_or(true);
+    Ok(room.hold(narrowed.answer(&found, shown)))
 }
 
 impl Narrowed {
@@ -120,6 +124,10 @@ impl Narrowed {
             status_class,
             status,
         })
+    }
+
+    async fn room(&self, doors: &Doors) -> Result<Taken> {
+        doors.room.take(self.content, limits::PAGE * limits::RESPONSE_BYTES_KEPT).await
     }
 
     fn query(&self, application: ApplicationId) -> AttemptQuery {

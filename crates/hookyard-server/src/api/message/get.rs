@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use hookyard_model::limits;
 
 use super::{Content, MessageOut};
 use crate::api::find;
@@ -23,6 +24,7 @@ pub(crate) async fn get(
 ) -> Result<Response> {
     let content = Content::from(Query::of(&uri).flag("with_content", true)?);
     let view = find::application(&doors, caller, &application).await?;
+    let room = doors.room.take(content, limits::API_BODY_BYTES).await?;
     let stored = find::message(&doors, view.application.id, &message).await?;
-    Ok(reply::json(StatusCode::OK, &MessageOut::new(&stored.message, content)))
+    Ok(room.hold(reply::json(StatusCode::OK, &MessageOut::new(&stored.message, content))))
 }

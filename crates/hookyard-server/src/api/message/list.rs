@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use hookyard_model::MessageId;
+use hookyard_model::{MessageId, limits};
 use hookyard_ports::store::{MessageQuery, Payloads};
 
 use super::{Content, MessageOut};
@@ -35,7 +35,8 @@ pub(crate) async fn list(
         Content::Without => Payloads::LeftOut,
     };
     let wanted = MessageQuery { application, event_types, channel, before, after, payloads, page };
+    let room = doors.room.take(content, limits::PAGE_BYTES + limits::API_BODY_BYTES).await?;
     let found = doors.store.messages(wanted).await?;
     let shown = found.items.iter().map(|stored| MessageOut::new(&stored.message, content)).collect();
-    Ok(reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown)))
+    Ok(room.hold(reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown))))
 }

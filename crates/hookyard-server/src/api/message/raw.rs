@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use hookyard_model::Payload;
+use hookyard_model::{Payload, limits};
 
+use super::Content;
 use crate::api::find;
 use crate::auth::Caller;
 use crate::doors::Doors;
@@ -22,6 +23,7 @@ pub(crate) async fn raw(
     Segments((application, message)): Segments<(String, String)>,
 ) -> Result<Response> {
     let view = find::application(&doors, caller, &application).await?;
+    let room = doors.room.take(Content::With, limits::API_BODY_BYTES).await?;
     let message = find::message(&doors, view.application.id, &message).await?.message;
     let Payload::Kept(payload) = &message.payload else {
         return Err(ApiError::not_found("the payload of this message was expunged"));
@@ -34,5 +36,5 @@ pub(crate) async fn raw(
     headers.insert(header::CONTENT_DISPOSITION, name.parse().expect("an id is ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    Ok(response)
+    Ok(room.hold(response))
 }
