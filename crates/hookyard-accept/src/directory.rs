@@ -133,6 +133,7 @@ mod tests {
             status: EndpointStatus::Enabled,
             failing_since: None,
             declared: None,
+            application_metadata: Arc::default(),
             created: Timestamp::EPOCH,
             updated: Timestamp::EPOCH,
         });

@@ -35,6 +35,7 @@ pub(crate) fn endpoint(n: u8) -> Endpoint {
         status: EndpointStatus::Enabled,
         failing_since: None,
         declared: None,
+        application_metadata: Arc::default(),
         created: NOW,
         updated: NOW,
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard_model::{
-    Endpoint, EventTime, EventType, Judgement, Message, Method, OnGone, RetryPolicy, Secret, SigningKeys, Timestamp,
+    Endpoint, EndpointSettings, EventTime, EventType, Judgement, Message, Method, OnGone, RetryPolicy, Secret,
+    Timestamp,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -43,9 +44,19 @@ pub trait Outbound: Send + Sync {
         Defaults::default()
     }
 
-    /// Refuses settings that could never be sent: a signing key of the wrong form, a header the dialect forbids.
-    /// Asked when an endpoint is saved; what passes here can be encoded and signed.
-    fn check(&self, endpoint: &hookyard_model::EndpointSettings) -> Result<(), SettingsError>;
+    /// What it lets an endpoint choose, in the order in which pages list it.
+    fn options(&self) -> &'static [OptionSpec] {
+        &[]
+    }
+
+    /// Refuses settings that could never be sent: a signing key of the wrong form, a header the dialect forbids. Asked
+    /// through [`check_settings`](crate::check_settings), which has checked the options' names and choices; what passes
+    /// here can be encoded and signed.
+    fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError>;
+
+    /// Adds what follows from what was given, such as the other spelling of an event type. Called once when an endpoint
+    /// is saved, after [`Self::check`]; doing it again changes nothing.
+    fn complete(&self, _: &mut EndpointSettings) {}
 
     /// The request for a message: depends on message and endpoint only, so that every attempt sends the same bytes.
     fn encode(&self, message: &Message, endpoint: &Endpoint, variant: u8) -> Result<Encoded, EncodeError>;
@@ -55,7 +66,7 @@ pub trait Outbound: Send + Sync {
         &self,
         encoded: &Encoded,
         message: &Message,
-        keys: &SigningKeys,
+        endpoint: &Endpoint,
         now: Timestamp,
         headers: &mut HeaderMap,
     ) -> Result<(), EncodeError>;
@@ -107,6 +118,28 @@ pub enum SecretForm {
     Text,
 }
 
+/// Something that a dialect lets an endpoint choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionSpec {
+    /// Its name; one that ends in `.*` stands for a table of free names.
+    pub name: &'static str,
+    /// What it may be.
+    pub choices: Choices,
+    /// What holds without it, as people read it.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// What an option may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choices {
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// Any text; the dialect's own check may say more.
+    Text,
+}
+
 /// A request without its signature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
@@ -126,7 +159,7 @@ pub struct EncodeError(pub String);
 #[error("{field}: {why}")]
 pub struct SettingsError {
     /// Which field, as files spell it.
-    pub field: &'static str,
+    pub field: String,
     /// What is wrong and what is allowed; never shows a secret.
     pub why: String,
 }
@@ -257,8 +290,10 @@ pub struct DecodeError(pub String);
 pub struct CatalogueEntry {
     /// Its name.
     pub name: &'static str,
-    /// What it tells, and whether it is dangerous to send.
+    /// What it tells.
     pub description: &'static str,
+    /// Why sending it to somebody is dangerous, if it is.
+    pub danger: Option<&'static str>,
     /// A JSON Schema of the payload.
     pub schema: &'static str,
     /// A payload.

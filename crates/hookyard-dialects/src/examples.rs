@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hookyard_model::{
     ApplicationId, Endpoint, EndpointId, EndpointSettings, EndpointStatus, HeaderPair, Message, MessageId,
-    OrganisationId, Origin, Payload, RawId, Revision, Secret, Timestamp,
+    OrganisationId, Origin, Payload, RawId, Revision, Secret, SigningKeys, Timestamp,
 };
 use http::{HeaderMap, Method};
 use url::Url;
@@ -55,9 +55,16 @@ pub(crate) fn endpoint(dialect: &str) -> Endpoint {
         status: EndpointStatus::Enabled,
         failing_since: None,
         declared: None,
+        application_metadata: Arc::default(),
         created: NOW,
         updated: NOW,
     }
+}
+
+/// The same endpoint, signing with these keys.
+pub(crate) fn signing(mut endpoint: Endpoint, keys: &SigningKeys) -> Endpoint {
+    Arc::make_mut(&mut endpoint.settings).keys = keys.clone();
+    endpoint
 }
 
 /// A header of an endpoint.

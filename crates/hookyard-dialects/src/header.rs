@@ -66,7 +66,7 @@ pub(crate) fn check(headers: &[HeaderPair]) -> Result<(), SettingsError> {
 }
 
 pub(crate) fn refused(why: String) -> SettingsError {
-    SettingsError { field: "headers", why }
+    SettingsError { field: "headers".to_owned(), why }
 }
 
 /// A name as an error shows it: what callers send as a name may be long and may hold anything.

@@ -8,6 +8,7 @@
 
 mod member;
 mod text;
+mod write;
 
 use std::iter::FusedIterator;
 
@@ -15,6 +16,7 @@ use hookyard_model::limits;
 
 pub use member::{Member, Members, member, members};
 pub use text::text;
+pub use write::{MemberOrder, Style, write, write_text};
 
 /// Whether each open level is an object, one bit a level; a level more than it has bits could not be told apart.
 type Levels = u128;

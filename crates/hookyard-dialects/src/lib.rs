@@ -11,9 +11,11 @@
 //! (`hookyard-core`), and keeping secrets (the stores).
 
 mod ability;
+mod body_signature;
 mod header;
 pub mod json;
 mod mask;
+mod option;
 mod payload;
 mod raw;
 mod redact;
@@ -31,6 +33,7 @@ use hookyard_model::DialectName;
 pub use ability::*;
 pub use header::transport_header;
 pub use mask::{credential_header, mask_headers, mask_headers_and};
+pub use option::check_settings;
 pub use secret::{SignatureAlgorithm, generate, public_form};
 
 /// The dialect of this name; `None` when this version has none, which the store may name after a step back.

@@ -75,9 +75,7 @@ fn build(handed: &Handed, prepared: &Prepared, now: Timestamp) -> Result<Request
             headers.insert(name, value);
         }
     }
-    dialect
-        .sign(&encoded, &handed.message, &endpoint.settings.keys, now, &mut headers)
-        .map_err(|error| error.to_string())?;
+    dialect.sign(&encoded, &handed.message, endpoint, now, &mut headers).map_err(|error| error.to_string())?;
     prepared.lay_over(&mut headers);
     Ok(Request {
         endpoint: endpoint.id,

@@ -90,7 +90,7 @@ impl Prepared {
 
     /// What the log calls it: by its owner's own name where it has one.
     pub(crate) fn name(&self) -> String {
-        self.endpoint.uid.as_ref().map_or_else(|| self.endpoint.id.to_string(), ToString::to_string)
+        self.endpoint.shown_name()
     }
 
     pub(crate) fn is_enabled(&self) -> bool {

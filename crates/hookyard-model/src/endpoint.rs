@@ -31,6 +31,8 @@ pub struct Endpoint {
     pub failing_since: Option<Timestamp>,
     /// The file that declares it; its declared fields are read-only elsewhere.
     pub declared: Option<Declaration>,
+    /// Its application's free pairs as they are at present, in every form of the endpoint; some dialects read them.
+    pub application_metadata: Arc<BTreeMap<String, String>>,
     /// When it was made.
     pub created: Timestamp,
     /// When it last changed.
@@ -42,6 +44,12 @@ impl Endpoint {
     pub fn trust(&self) -> Trust {
         if self.declared.is_some() { Trust::Operator } else { Trust::Strict }
     }
+
+    /// What people know it by: the name that its file shows, else its uid, else its id.
+    pub fn shown_name(&self) -> String {
+        let uid = || self.uid.as_ref().map(ToString::to_string);
+        self.settings.name.clone().or_else(uid).unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 /// Everything about an endpoint that a caller or a file sets.
@@ -49,10 +57,14 @@ impl Endpoint {
 pub struct EndpointSettings {
     /// `http` or `https`, by WHATWG rules, without user information.
     pub url: Url,
+    /// What a file of another system calls it, shown instead of its uid: Immich's `webhook-1`. Not unique.
+    pub name: Option<String>,
     /// Shown to people.
     pub description: String,
     /// The format it is sent in.
     pub dialect: DialectName,
+    /// What the dialect lets an endpoint choose, by the option's name; which there are is for the dialect to say.
+    pub options: BTreeMap<String, String>,
     /// The request method; `None` is the dialect's.
     pub method: Option<Method>,
     /// Added to every request, in this order; they win over the dialect's defaults, never over the transport's own.
@@ -88,8 +100,10 @@ impl EndpointSettings {
     pub fn new(url: Url, dialect: DialectName) -> Self {
         Self {
             url,
+            name: None,
             description: String::new(),
             dialect,
+            options: BTreeMap::new(),
             method: None,
             headers: Vec::new(),
             basic_auth: None,

@@ -59,6 +59,10 @@ impl<'de> Deserialize<'de> for Hidden {
 struct Record {
     url: Hidden,
     dialect: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +134,8 @@ impl From<&EndpointSettings> for Record {
         Self {
             url: Hidden(Secret::new(settings.url.as_str().to_owned())),
             dialect: settings.dialect.as_str().to_owned(),
+            options: settings.options.clone(),
+            name: settings.name.clone(),
             description: settings.description.clone(),
             method: settings.method.map(|method| match method {
                 Method::Post => MethodRecord::Post,
@@ -217,6 +223,8 @@ impl TryFrom<Record> for EndpointSettings {
         Ok(Self {
             url: record.url.0.expose().parse().map_err(|_| bad("url"))?,
             dialect: record.dialect.parse().map_err(|_| bad("dialect"))?,
+            options: record.options,
+            name: record.name,
             description: record.description,
             method: record.method.map(|method| match method {
                 MethodRecord::Post => Method::Post,
@@ -281,7 +289,9 @@ mod tests {
     #[test]
     fn settings_read_back_when_everything_is_set() {
         let mut full = settings();
+        full.name = Some("webhook-1".into());
         full.description = "CRM".into();
+        full.options = BTreeMap::from([("signature_encoding".into(), "base64".into())]);
         full.method = Some(Method::Patch);
         full.headers = vec![HeaderPair { name: "X-Team".into(), value: Secret::new("red".into()) }];
         full.basic_auth = Some(BasicAuth { user: "u".into(), password: Secret::new("p".into()) });

@@ -48,18 +48,18 @@ pub(crate) const APPLICATIONS: &str = concat!(
 
 /// An endpoint in its present form, by its id.
 pub(crate) const ENDPOINT_BY_ID: &str = "SELECT e.row, e.id, a.id, e.uid, e.revision, e.status, e.reason, e.since, \
-    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings FROM endpoint e \
+    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings, a.metadata FROM endpoint e \
     JOIN application a ON a.row = e.application \
     JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = e.revision WHERE e.id = ?1";
 /// The endpoints of an application in their present form, archived ones not, by id.
 pub(crate) const ENDPOINTS: &str = "SELECT e.row, e.id, a.id, e.uid, e.revision, e.status, e.reason, e.since, \
-    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings FROM application a \
+    e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings, a.metadata FROM application a \
     CROSS JOIN endpoint e INDEXED BY endpoint_application ON e.application = a.row \
     CROSS JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = e.revision \
     WHERE a.row = ?1 AND e.application = ?1 AND e.status <> 2 ORDER BY e.id";
 /// The endpoints of an application as they were at a revision, archived ones not, by id.
 pub(crate) const ENDPOINTS_AT: &str = "SELECT e.row, e.id, a.id, e.uid, r.revision, r.status, r.reason, r.since, \
-    e.failing_since, r.declared_kind, r.declared_file, e.created, r.updated, r.settings FROM application a \
+    e.failing_since, r.declared_kind, r.declared_file, e.created, r.updated, r.settings, a.metadata FROM application a \
     CROSS JOIN endpoint e INDEXED BY endpoint_application ON e.application = a.row \
     CROSS JOIN endpoint_revision r ON r.endpoint = e.row AND r.revision = \
     (SELECT max(revision) FROM endpoint_revision WHERE endpoint = e.row AND revision <= ?2) \
@@ -76,19 +76,20 @@ fn declaration(columns: &Columns<'_, '_>, index: usize) -> Attempted<Option<Decl
     Ok(Some(Declaration { kind, file: columns.get(index + 1, "declared_file")? }))
 }
 
+fn metadata(columns: &Columns<'_, '_>, index: usize) -> Attempted<BTreeMap<String, String>> {
+    let Some(text) = columns.text_or_null(index, "metadata")? else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(text).map_err(|_| columns.corrupt("metadata"))
+}
+
 /// Reads an application and its row number.
 pub(crate) fn read_application(row: &Row<'_>) -> Attempted<(i64, Application)> {
     let columns = Columns::new("application", row);
-    let metadata: BTreeMap<String, String> = match columns.text_or_null(5, "metadata")? {
-        None => BTreeMap::new(),
-        Some(text) => serde_json::from_str(text).map_err(|_| columns.corrupt("metadata"))?,
-    };
     let application = Application {
         id: ApplicationId::from_raw(columns.id(1, "id")?),
         organisation: OrganisationId::from_raw(columns.id(2, "organisation")?),
         uid: columns.parse_or_null(3, "uid")?,
         name: columns.get(4, "name")?,
-        metadata,
+        metadata: metadata(&columns, 5)?,
         rate_limit: columns.parse_or_null(6, "rate_limit")?,
         require_https: columns.get(7, "require_https")?,
         declared: declaration(&columns, 8)?,
@@ -125,6 +126,7 @@ pub(crate) fn read_endpoint(shared: &Shared, row: &Row<'_>) -> Attempted<(i64, E
         status,
         failing_since: columns.time_or_null(8, "failing_since")?,
         declared: declaration(&columns, 9)?,
+        application_metadata: Arc::new(metadata(&columns, 14)?),
         created: columns.time(11, "created")?,
         updated: columns.time(12, "updated")?,
     };

@@ -1,20 +1,54 @@
 //! Secrets of the deployment that nobody set: made once, kept in the data directory.
 //!
-//! Called when a node starts, and by commands that make a token from a node's key. A file is complete or absent: it is
-//! written beside its place, fsynced, and linked there only if nobody was faster.
+//! Called when a node starts, in the server as in a program that embeds one, and by commands that make a token from a
+//! node's key. A file is complete or absent: it is written beside its place, fsynced, and linked there only if nobody was faster.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use hookyard_model::Secret;
 use hookyard_ports::Rng;
 
-use super::secret;
+use crate::secret_file::{self, SecretFileError};
 
 /// Random bytes of a generated secret.
 const SECRET_BYTES: usize = 32;
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyFileError {
+    /// There is nowhere to keep it.
+    #[error("data directory `{}` cannot be made", .directory.display())]
+    Directory {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is there and not for us.
+    #[error("key file `{}` cannot be read", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What it holds is no secret.
+    #[error(transparent)]
+    Content(#[from] SecretFileError),
+    /// A fresh one cannot be kept.
+    #[error("key file `{}` cannot be made", .path.display())]
+    Unmakeable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Somebody removes it as fast as it is made.
+    #[error("key file `{}` was removed while it was made", .0.display())]
+    Removed(PathBuf),
+}
 
 /// Which secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +69,12 @@ impl KeyFile {
     }
 
     /// The secret, if it was made before.
-    pub(crate) fn read(self, data: &Path) -> anyhow::Result<Option<Secret<String>>> {
+    pub(crate) fn read(self, data: &Path) -> Result<Option<Secret<String>>, KeyFileError> {
         let path = self.path(data);
         let mode = match std::fs::metadata(&path) {
             Ok(metadata) => metadata.permissions().mode(),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("key file `{}` cannot be read", path.display())),
+            Err(source) => return Err(KeyFileError::Unreadable { path, source }),
         };
         if mode & 0o077 != 0 {
             tracing::warn!(
@@ -49,28 +83,29 @@ impl KeyFile {
                 "others may read this key; `chmod 600` it"
             );
         }
-        secret::content(&path).map(Some).map_err(anyhow::Error::msg)
+        Ok(Some(secret_file::read(&path)?))
     }
 
     /// The secret; made if there is none. Afterwards it is on disk.
-    pub(crate) fn read_or_make(self, data: &Path, rng: &dyn Rng) -> anyhow::Result<Secret<String>> {
+    pub(crate) fn read_or_make(self, data: &Path, rng: &dyn Rng) -> Result<Secret<String>, KeyFileError> {
         if let Some(secret) = self.read(data)? {
             return Ok(secret);
         }
         let mut bytes = [0; SECRET_BYTES];
         rng.fill(&mut bytes);
         let path = self.path(data);
-        write_once(&path, hex::encode(bytes).as_bytes())
-            .with_context(|| format!("key file `{}` cannot be made", path.display()))?;
+        if let Err(source) = write_once(&path, hex::encode(bytes).as_bytes()) {
+            return Err(KeyFileError::Unmakeable { path, source });
+        }
         // Another process may have been faster; what is on disk counts.
-        self.read(data)?.with_context(|| format!("key file `{}` was removed while it was made", path.display()))
+        self.read(data)?.ok_or(KeyFileError::Removed(path))
     }
 }
 
 /// Makes the data directory, for its owner alone, if it does not exist.
-pub(crate) fn make_folder(data: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_folder(data: &Path) -> Result<(), KeyFileError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| format!("data directory `{}` cannot be made", data.display()))
+    made.map_err(|source| KeyFileError::Directory { directory: data.to_owned(), source })
 }
 
 /// Writes a file whole, unless it exists.

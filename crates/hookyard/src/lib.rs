@@ -12,9 +12,12 @@ mod config;
 mod demo;
 #[doc(hidden)]
 pub mod fuzz;
+mod key_file;
 mod log;
+mod node;
 #[cfg(test)]
 mod reference;
+mod secret_file;
 mod wiring;
 
 use std::process::ExitCode;

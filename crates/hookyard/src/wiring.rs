@@ -1,35 +1,29 @@
-//! Puts a node together: keys, store, egress, engine, publisher, doors.
+//! Puts the server together: settings and files before the core of a node, doors around it.
 //!
-//! Called by `serve`, and the only place that names a store. The node is whole or does not start: settings this version
+//! Called by `serve`. The node is whole or does not start: settings this version
 //! cannot honour, a wrong file and a store that does not open are all said before the first connection is accepted.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookyard_accept::{Defaults, Publisher};
-use hookyard_egress::{Client, Policy, SystemResolver, Tls};
-use hookyard_engine::{Engine, Parts};
-use hookyard_model::{Secret, limits};
+use hookyard_egress::Policy;
+use hookyard_model::Secret;
 use hookyard_ports::store::ImportReport;
-use hookyard_ports::{Clock, Handoff, Ids, Metrics, NoHandoff, Store, SystemClock, SystemRng};
-use hookyard_record::Keyring;
+use hookyard_ports::{Clock, Ids, Store, SystemRng};
 use hookyard_server::{Doors, DoorsSettings, Reload, ReloadError};
-use hookyard_sqlite::{OpenError, Options, SqliteStore};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cmd::Failure;
-use crate::config::key_file::{KeyFile, make_folder};
 use crate::config::{Config, Environment, Faults, Flags, Place, Role, Settings};
 use crate::demo::{self, Demo};
+use crate::key_file::{KeyFile, make_folder};
+use crate::node::{self, Opened, Outward};
 
 /// A node that is ready to serve.
 pub(crate) struct Node {
-    store: Arc<dyn Store>,
-    /// `None` on a node that only accepts.
-    delivering: Option<Delivering>,
-    publisher: Publisher,
+    core: node::Node,
     doors: Arc<Doors>,
     reloader: Arc<Reloader>,
 }
@@ -46,56 +40,35 @@ impl Node {
         let settings = &config.settings;
         refuse_unsupported(settings)?;
         warn_of_idle(settings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let metrics = Arc::new(Metrics::new());
-        let keys = Keys::read_or_make(settings)?;
-        let policy = policy(settings, address);
-        let directory = settings.data.value.clone();
-        let keyring = Keyring::from_secrets(&keys.main).map_err(Failure::configuration)?;
-        let options = Options::new(directory, keyring, Arc::clone(&metrics), Arc::clone(&clock));
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options).map_err(open_failure)?);
-
-        let last = store.highest_id().await.context("the store does not tell its highest id")?;
-        let ids = Arc::new(Ids::new(last, Arc::clone(&clock), Arc::new(SystemRng)));
+        let jwt = jwt_secret(settings)?;
+        let opened = Opened::open(&settings.data.value, &settings.main_secret.value).await?;
         let reloader = Arc::new(Reloader {
-            store: Arc::clone(&store),
-            ids: Arc::clone(&ids),
-            clock: Arc::clone(&clock),
+            store: Arc::clone(&opened.store),
+            ids: Arc::clone(&opened.ids),
+            clock: Arc::clone(&opened.clock),
             flags: flags.clone(),
             started_with: settings.shown.iter().map(|shown| (shown.name, shown.value.clone())).collect(),
             turn: tokio::sync::Mutex::new(()),
         });
-        let imported = match demo::declare(demo, store.as_ref(), &ids, clock.now()).await {
+        let imported = match demo::declare(demo, opened.store.as_ref(), &opened.ids, opened.clock.now()).await {
             Ok(()) => reloader.import(config).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = imported {
-            store.close().await;
+            opened.close().await;
             return Err(failure);
         }
-
-        let delivering = if settings.role.value == Role::Doors {
-            None
-        } else {
-            let (store, clock, ids, metrics) =
-                (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&metrics));
-            Some(Delivering::start(settings, policy, store, clock, ids, metrics).await?)
-        };
-        let handoff: Arc<dyn Handoff> = match &delivering {
-            Some(delivering) => delivering.engine.handoff(),
-            None => Arc::new(NoHandoff),
-        };
-        let defaults = Defaults { retention: settings.retention.value };
-        let publisher =
-            Publisher::new(Arc::clone(&store), handoff, Arc::clone(&clock), ids, Arc::clone(&metrics), defaults);
-        let mut doors = DoorsSettings::new(keys.jwt);
+        let outward = (settings.role.value != Role::Doors).then(|| outward(settings, address));
+        let core = opened.begin(outward, Defaults { retention: settings.retention.value }).await?;
+        let mut doors = DoorsSettings::new(jwt);
         doors.api_enabled = settings.api_enabled.value;
         doors.reload = Some(Reload::new({
             let reloader = Arc::clone(&reloader);
             move || Arc::clone(&reloader).reload_for_doors()
         }));
-        let doors = Arc::new(Doors::new(doors, Arc::clone(&store), publisher.clone(), clock, metrics));
-        Ok(Self { store, delivering, publisher, doors, reloader })
+        let (store, clock, metrics) = (Arc::clone(&core.store), Arc::clone(&core.clock), Arc::clone(&core.metrics));
+        let doors = Arc::new(Doors::new(doors, store, core.publisher.clone(), clock, metrics));
+        Ok(Self { core, doors, reloader })
     }
 
     /// Its doors.
@@ -105,7 +78,7 @@ impl Node {
 
     /// What accepts messages without a door.
     pub(crate) fn publisher(&self) -> Publisher {
-        self.publisher.clone()
+        self.core.publisher.clone()
     }
 
     /// What reads its file again.
@@ -116,56 +89,21 @@ impl Node {
     /// Ends what runs behind the doors, once these are closed. Afterwards everything is on disk and the data directory is
     /// free for another process.
     pub(crate) async fn stop(self) {
-        self.publisher.finish().await;
-        if let Some(Delivering { engine, client }) = self.delivering {
-            engine.stop(limits::SHUTDOWN_GRACE).await;
-            client.shutdown().await;
-        }
-        self.store.close().await;
+        self.core.stop().await;
     }
 }
 
-/// The part of a node that delivers.
-struct Delivering {
-    engine: Engine,
-    client: Arc<Client>,
-}
-
-impl Delivering {
-    /// Frees what a former life of this node held, and begins.
-    async fn start(
-        settings: &Settings,
-        policy: Policy,
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, Failure> {
-        let client = Arc::new(Client::new(hookyard_egress::Options {
-            policy,
-            resolver: Arc::new(SystemResolver::new(Arc::clone(&clock))),
-            tls: Tls::system([]),
-            metrics: Arc::clone(&metrics),
-            clock: Arc::clone(&clock),
-        }));
-        let engine = Engine::start(Parts {
-            store,
-            transport: Arc::clone(&client) as _,
-            clock,
-            rng: Arc::new(SystemRng),
-            ids,
-            metrics,
-            settings: hookyard_engine::Settings {
-                retry: settings.retry.clone(),
-                timeout: settings.request_timeout.value,
-                disable_after: settings.disable_after.value,
-                slots: slots(),
-                ..hookyard_engine::Settings::default()
-            },
-        })
-        .await
-        .context("what a former life of this node held cannot be freed")?;
-        Ok(Self { engine, client })
+/// What the settings say about delivering.
+fn outward(settings: &Settings, address: SocketAddr) -> Outward {
+    Outward {
+        policy: policy(settings, address),
+        engine: hookyard_engine::Settings {
+            retry: settings.retry.clone(),
+            timeout: settings.request_timeout.value,
+            disable_after: settings.disable_after.value,
+            slots: node::slots(raised_limit_of_files()),
+            ..hookyard_engine::Settings::default()
+        },
     }
 }
 
@@ -184,22 +122,11 @@ fn policy(settings: &Settings, address: SocketAddr) -> Policy {
     }
 }
 
-/// How many attempts may be in flight: each takes a socket, and so does each connection to the doors. The limit of open
-/// files is raised as far as it goes.
-fn slots() -> usize {
+/// How many files may be open, once the limit is raised as far as it goes.
+fn raised_limit_of_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
-    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
-    let slots = limits::SLOTS.min(files / 8).max(1);
-    if slots < limits::SLOTS {
-        tracing::warn!(
-            files,
-            slots,
-            "the limit of open files is low; fewer attempts run at once (raise it with `ulimit -n`)"
-        );
-    }
-    slots
+    if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current }
 }
 
 /// Reads the configuration file again and makes its rows what it says.
@@ -263,35 +190,15 @@ impl Reloader {
     }
 }
 
-/// The deployment's secrets.
-struct Keys {
-    jwt: Secret<String>,
-    main: Vec<Secret<String>>,
-}
-
-impl Keys {
-    /// What the settings say, else what is kept in the data directory, else fresh ones kept there.
-    fn read_or_make(settings: &Settings) -> Result<Self, Failure> {
-        let data: &Path = &settings.data.value;
-        make_folder(data)?;
-        let jwt = match &settings.jwt_secret {
-            Some(secret) => secret.value.clone(),
-            None => KeyFile::Jwt.read_or_make(data, &SystemRng)?,
-        };
-        let main = match settings.main_secret.value.as_slice() {
-            [] => vec![KeyFile::Main.read_or_make(data, &SystemRng)?],
-            secrets => secrets.to_vec(),
-        };
-        Ok(Self { jwt, main })
+/// What API tokens are signed with: what the settings say, else what is kept in the data directory, else a fresh one that
+/// is kept there.
+fn jwt_secret(settings: &Settings) -> Result<Secret<String>, Failure> {
+    if let Some(secret) = &settings.jwt_secret {
+        return Ok(secret.value.clone());
     }
-}
-
-fn open_failure(error: OpenError) -> Failure {
-    if matches!(error, OpenError::WrongSecret(_)) {
-        Failure::configuration(error)
-    } else {
-        Failure::Other(error.into())
-    }
+    let data = &settings.data.value;
+    make_folder(data)?;
+    Ok(KeyFile::Jwt.read_or_make(data, &SystemRng)?)
 }
 
 /// Says which of the settings that were given have no effect.

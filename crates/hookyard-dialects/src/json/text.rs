@@ -58,3 +58,29 @@ fn unit(escape: &str) -> Option<(u32, &str)> {
     }
     Some((u32::from_str_radix(digits, 16).ok()?, &escape[5..]))
 }
+
+/// Reads a string or a name as written into UTF-8 in which half of a surrogate pair stands as three bytes of its own
+/// (WTF-8), so that two different halves stay different; `None` when it is not one, or not UTF-8.
+pub(super) fn wide(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let inner = std::str::from_utf8(inner).ok()?;
+    let Some(first) = inner.find('\\') else { return Some(Cow::Borrowed(inner.as_bytes())) };
+    let mut read = Vec::with_capacity(inner.len());
+    read.extend_from_slice(&inner.as_bytes()[..first]);
+    let mut rest = &inner[first..];
+    while let Some(escape) = rest.strip_prefix('\\') {
+        let half = unit(escape).filter(|(unit, _)| (0xd800..0xe000).contains(unit));
+        let (character, after) = unescape(escape)?;
+        match half {
+            Some((unit, _)) if character == char::REPLACEMENT_CHARACTER => {
+                let bits = |shift: u32| u8::try_from((unit >> shift) & 0x3f).unwrap_or_default();
+                read.extend_from_slice(&[0xed, 0x80 | bits(6), 0x80 | bits(0)]);
+            }
+            _ => read.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        let literal = after.find('\\').unwrap_or(after.len());
+        read.extend_from_slice(&after.as_bytes()[..literal]);
+        rest = &after[literal..];
+    }
+    Some(Cow::Owned(read))
+}

@@ -4,7 +4,7 @@
 //! shows that nobody vouches for it. A source that needs proof has another dialect; one with a secret is let down by this
 //! one, so there nothing is accepted.
 
-use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, SigningKeys, Timestamp};
+use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -44,21 +44,14 @@ impl Outbound for Raw {
             return Ok(());
         }
         let why = "dialect `raw` does not sign; leave the secret out, or choose `standard`".to_owned();
-        Err(SettingsError { field: "secret", why })
+        Err(SettingsError { field: "secret".to_owned(), why })
     }
 
     fn encode(&self, message: &Message, _: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
         payload::encode(message)
     }
 
-    fn sign(
-        &self,
-        _: &Encoded,
-        _: &Message,
-        _: &SigningKeys,
-        _: Timestamp,
-        _: &mut HeaderMap,
-    ) -> Result<(), EncodeError> {
+    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
         Ok(())
     }
 }

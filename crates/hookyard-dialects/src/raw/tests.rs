@@ -3,7 +3,7 @@ use hookyard_model::{OnGone, Payload, SigningKeys};
 use http::HeaderValue;
 
 use super::*;
-use crate::examples::{NOW, endpoint, header, message, request, settings};
+use crate::examples::{NOW, endpoint, header, message, request, settings, signing};
 use crate::{Defaults, SecretForm};
 
 #[test]
@@ -15,7 +15,8 @@ fn the_payload_leaves_as_it_came() {
     assert_eq!(encoded.headers.len(), 1);
     assert_eq!(encoded.headers[CONTENT_TYPE], "image/jpeg");
     let mut headers = encoded.headers.clone();
-    Raw.sign(&encoded, &message, &SigningKeys::single("ignored"), NOW, &mut headers).expect("nothing to sign");
+    let endpoint = signing(endpoint("raw"), &SigningKeys::single("ignored"));
+    Raw.sign(&encoded, &message, &endpoint, NOW, &mut headers).expect("nothing to sign");
     assert_eq!(headers, encoded.headers);
 }
 

@@ -11,7 +11,7 @@ mod settings;
 mod sign;
 mod verify;
 
-use hookyard_model::{Endpoint, EndpointSettings, Message, OnGone, Secret, SigningKeys, Timestamp};
+use hookyard_model::{Endpoint, EndpointSettings, Message, OnGone, Secret, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -95,13 +95,14 @@ impl Outbound for StandardWebhooks {
         &self,
         encoded: &Encoded,
         _: &Message,
-        keys: &SigningKeys,
+        endpoint: &Endpoint,
         now: Timestamp,
         headers: &mut HeaderMap,
     ) -> Result<(), EncodeError> {
         // The id is taken from the header, so that what is signed is what is sent.
         let id = encoded.headers.get(&self.names.id).ok_or_else(|| EncodeError("it has no id to sign".to_owned()))?;
         let timestamp = HeaderValue::from(now.as_seconds());
+        let keys = &endpoint.settings.keys;
         if !keys.keys.is_empty() {
             let content = [id.as_bytes(), b".", timestamp.as_bytes(), b".", &encoded.body[..]];
             let signatures = sign::signatures(keys.active(now), &content)?;

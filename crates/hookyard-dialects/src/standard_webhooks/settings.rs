@@ -47,7 +47,7 @@ pub(crate) fn check(endpoint: &EndpointSettings, names: &'static Names) -> Resul
         }
     }
     for key in &endpoint.keys.keys {
-        let refused = |why: String| SettingsError { field: "secret", why };
+        let refused = |why: String| SettingsError { field: "secret".to_owned(), why };
         match Key::read(&key.text) {
             Ok(Key::Shared(_) | Key::Pair(_)) => {}
             Ok(Key::Public(_)) => {

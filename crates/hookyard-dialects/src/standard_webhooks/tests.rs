@@ -10,7 +10,7 @@ use hookyard_model::{Message, Secret, SigningKeys, SigningSecret, Timestamp};
 use http::{HeaderMap, HeaderValue};
 
 use super::StandardWebhooks;
-use crate::examples::{NOW, endpoint, request};
+use crate::examples::{NOW, endpoint, request, signing};
 use crate::secret::Key;
 use crate::standard::STANDARD;
 use crate::svix::SVIX;
@@ -49,9 +49,10 @@ fn keys(secrets: &[(&Secret<String>, Option<Timestamp>)]) -> SigningKeys {
 
 /// The request that an attempt at `now` makes.
 fn sent(dialect: &StandardWebhooks, message: &Message, keys: &SigningKeys, now: Timestamp) -> Encoded {
-    let mut encoded = dialect.encode(message, &endpoint(dialect.name), 0).expect("it can be encoded");
+    let endpoint = signing(endpoint(dialect.name), keys);
+    let mut encoded = dialect.encode(message, &endpoint, 0).expect("it can be encoded");
     let mut headers = encoded.headers.clone();
-    dialect.sign(&encoded, message, keys, now, &mut headers).expect("it can be signed");
+    dialect.sign(&encoded, message, &endpoint, now, &mut headers).expect("it can be signed");
     encoded.headers = headers;
     encoded
 }

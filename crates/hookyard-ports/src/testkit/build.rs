@@ -78,8 +78,10 @@ pub fn settings(n: u64) -> EndpointSettings {
 pub fn full_settings(n: u64) -> EndpointSettings {
     EndpointSettings {
         url: Url::parse(&format!("http://[2001:db8::1]:8080/h%C3%BCk/{n}?a=b&c=%20#f")).expect("the text is a URL"),
+        name: Some(format!("webhook-{n}")),
         description: format!("Empfänger {n} “quoted” \u{1f4f7}\nsecond line"),
         dialect: "photobooth".parse().expect("the text is a dialect's name"),
+        options: BTreeMap::from([("signature_encoding".to_owned(), "base64".to_owned())]),
         method: Some(Method::Patch),
         headers: vec![
             HeaderPair { name: "X-Zeta".to_owned(), value: Secret::new("first".to_owned()) },
@@ -126,6 +128,7 @@ pub fn endpoint(n: u64) -> Endpoint {
         status: EndpointStatus::Enabled,
         failing_since: None,
         declared: None,
+        application_metadata: Arc::default(),
         created: NOW,
         updated: NOW,
     }

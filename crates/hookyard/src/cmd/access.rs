@@ -11,8 +11,8 @@ use hookyard_ports::{Clock as _, SystemClock};
 
 use super::client::Client;
 use super::failure::Failure;
-use crate::config::key_file::KeyFile;
 use crate::config::{self, Environment, Flags, key};
+use crate::key_file::KeyFile;
 
 /// Which server, and with which token.
 #[derive(Debug, Args)]

@@ -7,6 +7,8 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::config::Faults;
+use crate::key_file::KeyFileError;
+use crate::node::{BeginError, OpenError};
 
 /// Why a command failed, by kind.
 #[derive(Debug, thiserror::Error)]
@@ -69,5 +71,27 @@ impl Failure {
 impl From<Faults> for Failure {
     fn from(faults: Faults) -> Self {
         Self::Configuration(faults.to_string().trim_end().to_owned())
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Secret(error) => Self::configuration(error),
+            OpenError::Store(error @ hookyard_sqlite::OpenError::WrongSecret(_)) => Self::configuration(error),
+            OpenError::Key(_) | OpenError::Store(_) | OpenError::HighestId(_) => Self::Other(error.into()),
+        }
+    }
+}
+
+impl From<BeginError> for Failure {
+    fn from(error: BeginError) -> Self {
+        Self::Other(error.into())
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use hookyard_dialects::{Defaults, Dialect};
 use hookyard_egress::{EndpointUrl, UrlError};
 use hookyard_model::{
-    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, SigningKeys, Uid,
+    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, Secret, SigningKeys, Uid,
     limits,
 };
 use http::{HeaderName, HeaderValue};
@@ -29,8 +29,12 @@ const DIALECT: &str = "standard";
 pub(crate) struct DeclaredEndpoint {
     /// Its key within the application; `None` gets one from [`derived_uid`].
     pub(crate) uid: Option<Uid>,
+    /// What [`derived_uid`] makes one from.
+    pub(super) digest: String,
     /// Where it is declared.
     pub(crate) place: Place,
+    /// Its full name in the file, such as `application.endpoint`.
+    pub(super) key: String,
     /// What is declared.
     pub(crate) settings: EndpointSettings,
     /// Whether the file switches it off.
@@ -59,6 +63,7 @@ pub(crate) fn read(mut table: Table<'_>, policy: &Policy, faults: &mut Faults) -
     let rate_limit = parsed(&mut table, "rate_limit", faults);
     let ordered = table.take("ordered").and_then(|value| ordered(&value, faults));
     let on_gone = table.take("on_gone").and_then(|value| value.parse(on_gone, faults));
+    let options = table.take("options").map(|value| options(value, faults));
     let metadata = table.take("metadata").map(|value| metadata(value, faults));
     let disabled = table.take("disabled").and_then(|value| value.boolean(faults));
     let scope = table.key("");
@@ -84,18 +89,43 @@ pub(crate) fn read(mut table: Table<'_>, policy: &Policy, faults: &mut Faults) -
     settings.ordered = ordered.unwrap_or_default();
     settings.on_gone = on_gone;
     settings.metadata = metadata.unwrap_or_default();
-    match dialect.outbound().map(|outbound| outbound.check(&settings)) {
-        Some(Ok(())) => {}
-        Some(Err(error)) => faults.add(&place, &format!("{scope}{}", error.field), error.why),
-        None => faults.add(&place, &format!("{scope}dialect"), "can verify what comes in, but not send"),
-    }
-    Some(DeclaredEndpoint { uid, place, settings, disabled: disabled.unwrap_or(false) })
+    settings.options = options.unwrap_or_default();
+    let key = scope.trim_end_matches('.').to_owned();
+    Some(declare(dialect, settings, Written { uid, place, key, disabled: disabled.unwrap_or(false) }, faults))
 }
 
-/// The uid of an endpoint that has none: a hash of where it sends what, so that reordering a file moves nothing.
-///
-/// `ordinal` counts among those of the application whose URL and events are equal.
-pub(crate) fn derived_uid(settings: &EndpointSettings, ordinal: usize) -> Uid {
+/// What a file says about an endpoint beside its settings.
+pub(super) struct Written {
+    /// Its key within the application, if it has one.
+    pub(super) uid: Option<Uid>,
+    /// Where it stands.
+    pub(super) place: Place,
+    /// Its full name.
+    pub(super) key: String,
+    /// Whether it is switched off.
+    pub(super) disabled: bool,
+}
+
+/// Has the dialect check and complete the settings of an endpoint of any file.
+pub(super) fn declare(
+    dialect: &'static dyn Dialect,
+    mut settings: EndpointSettings,
+    written: Written,
+    faults: &mut Faults,
+) -> DeclaredEndpoint {
+    let Written { uid, place, key, disabled } = written;
+    // Before the dialect adds to it: the uid is made of what the file says.
+    let digest = digest(&settings);
+    match dialect.outbound().map(|outbound| (outbound, hookyard_dialects::check_settings(outbound, &settings))) {
+        Some((outbound, Ok(()))) => outbound.complete(&mut settings),
+        Some((_, Err(error))) => faults.add(&place, &format!("{key}.{}", error.field), error.why),
+        None => faults.add(&place, &format!("{key}.dialect"), "can verify what comes in, but not send"),
+    }
+    DeclaredEndpoint { uid, digest, place, key, settings, disabled }
+}
+
+/// Where an endpoint sends what, as a hash.
+fn digest(settings: &EndpointSettings) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
@@ -114,10 +144,16 @@ pub(crate) fn derived_uid(settings: &EndpointSettings, ordinal: usize) -> Uid {
             }
         }
     }
-    let digest = hash.finalize();
+    hex::encode(&hash.finalize()[..12])
+}
+
+/// The uid of an endpoint that has none, from its digest: reordering a file moves nothing.
+///
+/// `ordinal` counts among those of the application whose URL and events are equal.
+pub(crate) fn derived_uid(digest: &str, ordinal: usize) -> Uid {
     let uid = match ordinal {
-        0 => format!("auto-{}", hex::encode(&digest[..12])),
-        _ => format!("auto-{}-{}", hex::encode(&digest[..12]), ordinal + 1),
+        0 => format!("auto-{digest}"),
+        _ => format!("auto-{digest}-{}", ordinal + 1),
     };
     uid.parse().expect("letters, digits and dashes are a uid")
 }
@@ -155,24 +191,34 @@ fn url(
     faults: &mut Faults,
 ) -> Option<(Url, Option<BasicAuth>)> {
     let text = value.parse(|text| secret::expand(text, value.document().environment), faults)?;
-    let fault = |faults: &mut Faults, what: String| value.fault(faults, what);
-    let EndpointUrl { url, basic_auth } = match hookyard_egress::check_url(&text) {
+    let defaults = dialect.and_then(|(_, dialect)| dialect.outbound()).map(hookyard_dialects::Outbound::defaults);
+    match endpoint_url(&text, policy.requires_https(defaults.as_ref())) {
+        Ok(EndpointUrl { url, basic_auth }) => Some((url, basic_auth)),
+        Err(what) => {
+            value.fault(faults, what);
+            None
+        }
+    }
+}
+
+/// The URL of an endpoint of any file. The error does not show it: it may hold a credential.
+pub(super) fn endpoint_url(text: &str, https_only: bool) -> Result<EndpointUrl, String> {
+    let url = match hookyard_egress::check_url(text) {
         Ok(url) => url,
         Err(UrlError::Scheme) => {
-            let scheme = text.trim().split(':').next().unwrap_or_default();
-            fault(faults, format!("has the scheme {}, must be `http` or `https`", quoted(scheme)));
-            return None;
+            // Without the slashes, what stands before the colon may be a user.
+            let scheme = text.trim().split_once("://").map(|(scheme, _)| scheme);
+            return Err(match scheme {
+                Some(scheme) => format!("has the scheme {}, must be `http` or `https`", quoted(scheme)),
+                None => "must begin with `http://` or `https://`".to_owned(),
+            });
         }
-        Err(error) => {
-            fault(faults, error.to_string());
-            return None;
-        }
+        Err(error) => return Err(error.to_string()),
     };
-    let defaults = dialect.and_then(|(_, dialect)| dialect.outbound()).map(hookyard_dialects::Outbound::defaults);
-    if url.scheme() == "http" && policy.requires_https(defaults.as_ref()) {
-        fault(faults, "must be `https`: `require_https` is on for it".to_owned());
+    if https_only && url.url.scheme() == "http" {
+        return Err("must be `https`: `require_https` is on for it".to_owned());
     }
-    Some((url, basic_auth))
+    Ok(url)
 }
 
 fn headers(value: Value<'_>, faults: &mut Faults) -> Vec<HeaderPair> {
@@ -193,20 +239,32 @@ fn headers(value: Value<'_>, faults: &mut Faults) -> Vec<HeaderPair> {
 fn header(name: String, value: Value<'_>, faults: &mut Faults) -> Option<HeaderPair> {
     let (place, key) = (value.place(), value.key.clone());
     let text = secret::read(value, faults)?;
-    if HeaderName::from_str(&name).is_err() {
-        faults.add(&place, &key, "is not a header name (letters, digits and dashes)");
-    } else if hookyard_dialects::transport_header(&name) {
-        faults.add(&place, &key, "is the transport's own header and cannot be set");
-    } else if text.expose().len() > limits::HEADER_VALUE_BYTES {
-        faults.add(&place, &key, format_args!("is longer than {} bytes", limits::HEADER_VALUE_BYTES));
-    } else if text.expose().contains(['\r', '\n', '\0']) {
-        faults.add(&place, &key, "holds a line break or a zero byte, which would end the header");
-    } else if HeaderValue::from_str(text.expose()).is_err() {
-        faults.add(&place, &key, "holds a control character, which no header may");
-    } else {
-        return Some(HeaderPair { name, value: text });
+    match checked_header(&name, &text) {
+        Ok(()) => Some(HeaderPair { name, value: text }),
+        Err(what) => {
+            faults.add(&place, &key, what);
+            None
+        }
     }
-    None
+}
+
+/// Whether a header of any file can be sent. The error does not show its value.
+pub(super) fn checked_header(name: &str, value: &Secret<String>) -> Result<(), String> {
+    let value = value.expose();
+    let what = if HeaderName::from_str(name).is_err() {
+        "is not a header name (letters, digits and dashes)"
+    } else if hookyard_dialects::transport_header(name) {
+        "is the transport's own header and cannot be set"
+    } else if value.len() > limits::HEADER_VALUE_BYTES {
+        return Err(format!("is longer than {} bytes", limits::HEADER_VALUE_BYTES));
+    } else if value.contains(['\r', '\n', '\0']) {
+        "holds a line break or a zero byte, which would end the header"
+    } else if HeaderValue::from_str(value).is_err() {
+        "holds a control character, which no header may"
+    } else {
+        return Ok(());
+    };
+    Err(what.to_owned())
 }
 
 fn basic_auth(value: Value<'_>, faults: &mut Faults) -> Option<BasicAuth> {
@@ -238,6 +296,31 @@ pub(super) fn metadata(value: Value<'_>, faults: &mut Faults) -> BTreeMap<String
         faults.add(&place, &key, format_args!("takes {bytes} bytes, at most {} are allowed", limits::METADATA_BYTES));
     }
     pairs
+}
+
+/// The dialect's options, a table in a table as one name with a dot.
+fn options(value: Value<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
+    let mut options = BTreeMap::new();
+    let Some(mut table) = value.table(faults) else { return options };
+    for (name, value) in table.take_all() {
+        if !value.is_table() {
+            options.extend(option(value, faults).map(|text| (name, text)));
+            continue;
+        }
+        let inner = value.table(faults).map(|mut table| table.take_all()).unwrap_or_default();
+        for (member, value) in inner {
+            options.extend(option(value, faults).map(|text| (format!("{name}.{member}"), text)));
+        }
+    }
+    options
+}
+
+fn option(value: Value<'_>, faults: &mut Faults) -> Option<String> {
+    let scalar = value.scalar();
+    if scalar.is_none() {
+        value.text(faults);
+    }
+    scalar
 }
 
 /// A list of names; those that break their rule are said and left out.
@@ -296,7 +379,7 @@ fn on_gone(text: &str) -> Result<OnGone, String> {
 
 impl Policy {
     /// Whether an endpoint must be `https`: its application's word, else the deployment's or the dialect's.
-    fn requires_https(&self, defaults: Option<&Defaults>) -> bool {
+    pub(super) fn requires_https(&self, defaults: Option<&Defaults>) -> bool {
         self.application_https.unwrap_or(self.require_https || defaults.is_some_and(|defaults| defaults.require_https))
     }
 }

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, all of it at once.
+//! What is wrong with a configuration, all of it at once, and what is only strange.
 //!
 //! Filled by every reader of settings and files, rendered once by the command that asked. A fault says where, which key,
-//! what was given and what is allowed; it never shows a secret.
+//! what was given and what is allowed; it never shows a secret. A warning has the same form and stops nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +57,13 @@ pub(crate) struct Fault {
     hint: Option<String>,
 }
 
+impl Fault {
+    /// Other crates' errors quote what they were given as it is, so what they say is made fit for a terminal here.
+    fn new(place: &Place, key: &str, what: &str, hint: Option<&str>) -> Self {
+        Self { place: place.clone(), key: key.to_owned(), what: printable(what), hint: hint.map(printable) }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
@@ -71,9 +78,23 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong.
+/// Everything that is wrong, and everything that is strange.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    faults: Vec<Fault>,
+    warnings: Warnings,
+}
+
+/// Everything that is strange and counts nevertheless, in the order of the files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Warnings(Vec<Fault>);
+
+impl Warnings {
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
 
 impl Faults {
     /// The report of one fault that no key has.
@@ -85,54 +106,72 @@ impl Faults {
 
     /// Notes a fault of `key` at `place`.
     pub(crate) fn add(&mut self, place: &Place, key: &str, what: impl fmt::Display) {
-        self.push(place, key, &what.to_string(), None);
+        self.faults.push(Fault::new(place, key, &what.to_string(), None));
     }
 
     /// Notes a fault for which there is one thing to do.
     pub(crate) fn add_with_hint(&mut self, place: &Place, key: &str, what: impl fmt::Display, hint: impl fmt::Display) {
-        self.push(place, key, &what.to_string(), Some(&hint.to_string()));
+        self.faults.push(Fault::new(place, key, &what.to_string(), Some(&hint.to_string())));
     }
 
-    /// Other crates' errors quote what they were given as it is, so what they say is made fit for a terminal here.
-    fn push(&mut self, place: &Place, key: &str, what: &str, hint: Option<&str>) {
-        let (what, hint) = (printable(what), hint.map(printable));
-        self.0.push(Fault { place: place.clone(), key: key.to_owned(), what, hint });
+    /// Notes something strange of `key` at `place`, and what was probably meant.
+    pub(crate) fn warn(&mut self, place: &Place, key: &str, what: impl fmt::Display, hint: Option<&str>) {
+        self.warnings.0.push(Fault::new(place, key, &what.to_string(), hint));
     }
 
     /// Whether nothing is wrong.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.faults.is_empty()
     }
 
     /// Each thing that is wrong, with its place.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &Fault)> {
-        self.0.iter().map(|fault| (&fault.place, fault))
+        self.faults.iter().map(|fault| (&fault.place, fault))
     }
 
     /// How many things are wrong.
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.faults.len()
     }
 
     /// `value` if nothing is wrong, else the report in the order of the file.
-    pub(crate) fn or<T>(mut self, value: T) -> Result<T, Self> {
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
+        self.or_else(|_| value)
+    }
+
+    /// What `make` makes of the warnings if nothing is wrong, else the report in the order of the file.
+    pub(crate) fn or_else<T>(mut self, make: impl FnOnce(Warnings) -> T) -> Result<T, Self> {
+        let in_order = |faults: &mut Vec<Fault>| faults.sort_by(|a, b| a.place.cmp(&b.place));
+        in_order(&mut self.warnings.0);
         if self.is_empty() {
-            return Ok(value);
+            return Ok(make(self.warnings));
         }
-        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        in_order(&mut self.faults);
         Err(self)
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
+        let count = self.faults.len();
         writeln!(f, "configuration has {count} {}", if count == 1 { "fault" } else { "faults" })?;
-        for fault in self.0.iter().take(SHOWN) {
+        for fault in self.faults.iter().take(SHOWN) {
             writeln!(f, "{fault}")?;
         }
         if count > SHOWN {
             writeln!(f, "and {} more", count - SHOWN)?;
+        }
+        self.warnings.fmt(f)
+    }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for warning in self.0.iter().take(SHOWN) {
+            writeln!(f, "warning: {warning}")?;
+        }
+        if self.0.len() > SHOWN {
+            writeln!(f, "and {} more warnings", self.0.len() - SHOWN)?;
         }
         Ok(())
     }

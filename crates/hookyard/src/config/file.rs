@@ -155,19 +155,19 @@ fn application(mut table: Table<'_>, policy: Policy, faults: &mut Faults) -> Opt
 }
 
 /// Gives a uid to those that have none, and says which are taken twice.
-fn with_uids(endpoints: Vec<DeclaredEndpoint>, faults: &mut Faults) -> Vec<(Uid, DeclaredEndpoint)> {
-    let mut equals: HashMap<Uid, usize> = HashMap::new();
+pub(super) fn with_uids(endpoints: Vec<DeclaredEndpoint>, faults: &mut Faults) -> Vec<(Uid, DeclaredEndpoint)> {
+    let mut equals: HashMap<String, usize> = HashMap::new();
     let mut taken: HashMap<Uid, Place> = HashMap::new();
     let mut named = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
         let uid = endpoint.uid.clone().unwrap_or_else(|| {
-            let ordinal = equals.entry(derived_uid(&endpoint.settings, 0)).or_default();
+            let ordinal = equals.entry(endpoint.digest.clone()).or_default();
             *ordinal += 1;
-            derived_uid(&endpoint.settings, *ordinal - 1)
+            derived_uid(&endpoint.digest, *ordinal - 1)
         });
         if let Some(first) = taken.insert(uid.clone(), endpoint.place.clone()) {
             let what = format!("`{uid}` is declared twice, first at {first}");
-            faults.add(&endpoint.place, "application.endpoint.uid", what);
+            faults.add(&endpoint.place, &format!("{}.uid", endpoint.key), what);
         }
         named.push((uid, endpoint));
     }

@@ -10,7 +10,6 @@ mod environment;
 mod fault;
 mod file;
 pub(crate) mod key;
-pub(crate) mod key_file;
 mod layers;
 mod retry;
 mod secret;

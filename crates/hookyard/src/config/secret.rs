@@ -2,7 +2,6 @@
 //!
 //! Used wherever a secret stands, in `hookyard.toml` and for key settings. A secret is never part of a fault's text.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use hookyard_model::Secret;
@@ -10,9 +9,8 @@ use hookyard_model::Secret;
 use super::document::{Document, Table, Value};
 use super::environment::Environment;
 use super::fault::Faults;
+use crate::secret_file;
 
-/// Bytes of a file that holds one secret.
-const SECRET_FILE_BYTES: u64 = 64 * 1024;
 /// Bytes of a text with its variables in place; above every limit of what such a text is for.
 const EXPANDED_BYTES: usize = 64 * 1024;
 
@@ -47,25 +45,9 @@ pub(crate) fn read_file(value: &Value<'_>, faults: &mut Faults) -> Option<Secret
     value.parse(|path| expand(path, environment).and_then(|path| content(&folder.join(path))), faults)
 }
 
-/// The secret in a file, without the line break that editors add. The error says what is wrong and names the file.
+/// The secret in a file. The error says in one line what is wrong and names the file.
 pub(crate) fn content(path: &Path) -> Result<Secret<String>, String> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| format!("secret file `{shown}` cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut text = String::new();
-    file.take(SECRET_FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
-    let mut secret = Secret::new(text);
-    if secret.expose().len() as u64 > SECRET_FILE_BYTES {
-        return Err(format!("secret file `{shown}` is longer than {SECRET_FILE_BYTES} bytes"));
-    }
-    let trimmed = secret.expose().strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text).to_owned());
-    if let Some(trimmed) = trimmed {
-        secret = Secret::new(trimmed);
-    }
-    if secret.expose().is_empty() {
-        return Err(format!("secret file `{shown}` is empty"));
-    }
-    Ok(secret)
+    secret_file::read(path).map_err(|error| format!("{:#}", anyhow::Error::new(error)))
 }
 
 /// Puts the values of variables in place of `${VAR}`; `$${` is a literal `${`.

@@ -103,9 +103,10 @@ fn without_keys_nothing_is_signed() {
 #[test]
 fn what_cannot_be_sent_says_why() {
     fn check(message: &Message, keys: &SigningKeys, expected: &str) {
-        let error = STANDARD
-            .encode(message, &endpoint("standard"), 0)
-            .and_then(|encoded| STANDARD.sign(&encoded, message, keys, NOW, &mut HeaderMap::new()).map(|()| encoded));
+        let endpoint = signing(endpoint("standard"), keys);
+        let signed =
+            |encoded| STANDARD.sign(&encoded, message, &endpoint, NOW, &mut HeaderMap::new()).map(|()| encoded);
+        let error = STANDARD.encode(message, &endpoint, 0).and_then(signed);
         assert_eq!(error.expect_err(expected).to_string(), expected);
     }
     let mut expunged = message("{}");

@@ -71,6 +71,7 @@ pub async fn declared_rows_exist_afterwards(ground: Arc<dyn Ground>) {
     for (endpoint, n) in view.endpoints.iter().zip(1..) {
         let expected = hookyard_model::Endpoint {
             declared: Some(declaration.clone()),
+            application_metadata: Arc::new(view.application.metadata.clone()),
             created: at(5),
             updated: at(5),
             ..build::endpoint(n)
@@ -132,6 +133,22 @@ pub async fn an_applications_own_fields_follow_the_file(ground: Arc<dyn Ground>)
     assert_eq!((application.name.as_str(), application.metadata.len()), ("Tenant 1, renamed", 1));
     assert_eq!((application.created, application.updated), (at(0), at(50)));
     assert_eq!(application.revision, Revision(2));
+}
+
+pub async fn an_endpoint_carries_its_applications_pairs_of_the_present(ground: Arc<dyn Ground>) {
+    let fixture = Fixture::empty(ground).await;
+    let mut declared = build::import_application(1, &[1]);
+    for value in ["7", "8"] {
+        declared.metadata = BTreeMap::from([("event_id".to_owned(), value.to_owned())]);
+        let cursor = fixture.store().changes_since(None).await.expect(WORKS).cursor;
+        fixture.import(build::import(vec![declared.clone()])).await;
+        let view = fixture.view().await;
+        assert_eq!(*view.endpoints[0].application_metadata, declared.metadata);
+        let endpoint = fixture.store().endpoint(endpoint_id(1)).await.expect(WORKS).expect("it is there");
+        assert_eq!(*endpoint.application_metadata, declared.metadata);
+        let changed = fixture.store().changes_since(Some(cursor)).await.expect(WORKS).endpoints;
+        assert!(changed.contains(&endpoint_id(1)), "what is sent may depend on them");
+    }
 }
 
 pub async fn an_endpoint_that_left_the_file_is_archived(ground: Arc<dyn Ground>) {

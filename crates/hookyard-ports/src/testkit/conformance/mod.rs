@@ -138,6 +138,7 @@ macro_rules! conformance_tests {
             the_same_file_again_changes_nothing
             what_differs_gets_a_new_revision_and_only_that
             an_applications_own_fields_follow_the_file
+            an_endpoint_carries_its_applications_pairs_of_the_present
             an_endpoint_that_left_the_file_is_archived
             an_application_that_left_the_file_is_archived_with_its_endpoints
             a_uid_that_comes_back_makes_a_new_row

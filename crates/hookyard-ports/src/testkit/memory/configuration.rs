@@ -81,6 +81,21 @@ impl Configuration {
         self.endpoints.entry(endpoint.id).or_default().push(Arc::new(endpoint));
     }
 
+    /// Gives every form of an application's endpoints its pairs. What is sent may depend on the application's own fields,
+    /// so its endpoints count as changed too.
+    fn set_metadata(&mut self, application: ApplicationId, metadata: &Arc<BTreeMap<String, String>>) {
+        for (id, forms) in &mut self.endpoints {
+            if forms.last().is_none_or(|form| form.application != application) {
+                continue;
+            }
+            for form in forms {
+                Arc::make_mut(form).application_metadata = Arc::clone(metadata);
+            }
+            self.cursor += 1;
+            self.changed.insert(*id, self.cursor);
+        }
+    }
+
     pub(super) fn change_status(
         &mut self,
         id: EndpointId,
@@ -177,7 +192,7 @@ impl Configuration {
         if existing.is_none() && self.applications.contains_key(&id) {
             return Err(StoreError::Conflict { constraint: "application id" });
         }
-        let present = self.endpoints_at(id, Revision(u64::MAX));
+        let application_metadata = Arc::new(declared.metadata.clone());
         let revision = Revision(existing.map_or(1, |row| row.revision.0 + 1));
         let declaration = Declaration { kind: import.kind, file: import.file.clone() };
         let row = Application {
@@ -200,6 +215,10 @@ impl Configuration {
         self.applications
             .insert(id, Application { updated: if row_differs { import.now } else { row.updated }, ..row });
 
+        if row_differs {
+            self.set_metadata(id, &application_metadata);
+        }
+        let present = self.endpoints_at(id, Revision(u64::MAX));
         let named = |uid: &Uid| present.iter().find(|endpoint| endpoint.uid.as_ref() == Some(uid));
         for endpoint in &declared.endpoints {
             let old = named(&endpoint.uid).map(|old| Endpoint::clone(old));
@@ -216,6 +235,7 @@ impl Configuration {
                 status,
                 failing_since,
                 declared: Some(declaration.clone()),
+                application_metadata: Arc::clone(&application_metadata),
                 created: old.as_ref().map_or(import.now, |old| old.created),
                 updated: old.as_ref().map_or(import.now, |old| old.updated),
             };
