@@ -2,6 +2,7 @@
 //!
 //! Made once by the binary. [`Doors::router`] answers requests, [`Doors::serve`] takes them from a listener.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -32,12 +33,15 @@ pub struct DoorsSettings {
     pub connections: usize,
     /// Reads the configuration file again, where there is one.
     pub reload: Option<Reload>,
+    /// What to tell whoever asks for an application that does not exist, by its uid, where there is more to say than that.
+    pub hints: BTreeMap<String, String>,
 }
 
 impl DoorsSettings {
     /// Settings with this secret, everything else at its default.
     pub fn new(jwt_secret: Secret<String>) -> Self {
-        Self { jwt_secret, api_enabled: true, connections: limits::DOOR_CONNECTIONS, reload: None }
+        let (connections, hints) = (limits::DOOR_CONNECTIONS, BTreeMap::new());
+        Self { jwt_secret, api_enabled: true, connections, reload: None, hints }
     }
 }
 
@@ -50,6 +54,7 @@ pub struct Doors {
     pub(crate) tokens: Tokens,
     pub(crate) connections: usize,
     pub(crate) reload: Option<Reload>,
+    pub(crate) hints: BTreeMap<String, String>,
     pub(crate) room: Room,
     api_enabled: bool,
 }
@@ -63,9 +68,9 @@ impl Doors {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let DoorsSettings { jwt_secret, api_enabled, connections, reload } = settings;
+        let DoorsSettings { jwt_secret, api_enabled, connections, reload, hints } = settings;
         let (tokens, room) = (Tokens::new(jwt_secret), Room::new());
-        Self { store, publisher, clock, metrics, tokens, connections, reload, room, api_enabled }
+        Self { store, publisher, clock, metrics, tokens, connections, reload, hints, room, api_enabled }
     }
 
     /// Everything that is open, as one service. A trailing slash in a path makes no difference.

@@ -12,11 +12,13 @@ mod config;
 mod demo;
 #[doc(hidden)]
 pub mod fuzz;
+mod header;
 mod key_file;
 mod log;
 mod node;
 #[cfg(test)]
 mod reference;
+mod reload;
 mod secret_file;
 mod wiring;
 

@@ -6,20 +6,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use hookyard_accept::{Defaults, Publisher};
 use hookyard_egress::Policy;
 use hookyard_model::Secret;
-use hookyard_ports::store::ImportReport;
-use hookyard_ports::{Clock, Ids, Store, SystemRng};
-use hookyard_server::{Doors, DoorsSettings, Reload, ReloadError};
+use hookyard_ports::SystemRng;
+use hookyard_server::{Doors, DoorsSettings, Reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cmd::Failure;
-use crate::config::{Config, Environment, Faults, Flags, Place, Role, Settings};
+use crate::config::{Config, Faults, Flags, Place, Role, SYSTEMS, Settings, System};
 use crate::demo::{self, Demo};
 use crate::key_file::{KeyFile, make_folder};
 use crate::node::{self, Opened, Outward};
+use crate::reload::{Reloader, tell_of_unnamed};
 
 /// A node that is ready to serve.
 pub(crate) struct Node {
@@ -42,14 +41,9 @@ impl Node {
         warn_of_idle(settings);
         let jwt = jwt_secret(settings)?;
         let opened = Opened::open(&settings.data.value, &settings.main_secret.value).await?;
-        let reloader = Arc::new(Reloader {
-            store: Arc::clone(&opened.store),
-            ids: Arc::clone(&opened.ids),
-            clock: Arc::clone(&opened.clock),
-            flags: flags.clone(),
-            started_with: settings.shown.iter().map(|shown| (shown.name, shown.value.clone())).collect(),
-            turn: tokio::sync::Mutex::new(()),
-        });
+        let (store, ids, clock) = (Arc::clone(&opened.store), Arc::clone(&opened.ids), Arc::clone(&opened.clock));
+        let reloader = Arc::new(Reloader::new(config, flags, store, ids, clock));
+        tell_of_unnamed(config);
         let imported = match demo::declare(demo, opened.store.as_ref(), &opened.ids, opened.clock.now()).await {
             Ok(()) => reloader.import(config).await,
             Err(failure) => Err(failure),
@@ -62,6 +56,7 @@ impl Node {
         let core = opened.begin(outward, Defaults { retention: settings.retention.value }).await?;
         let mut doors = DoorsSettings::new(jwt);
         doors.api_enabled = settings.api_enabled.value;
+        doors.hints = SYSTEMS.iter().map(hint_of_missing).collect();
         doors.reload = Some(Reload::new({
             let reloader = Arc::clone(&reloader);
             move || Arc::clone(&reloader).reload_for_doors()
@@ -91,6 +86,16 @@ impl Node {
     pub(crate) async fn stop(self) {
         self.core.stop().await;
     }
+}
+
+/// What a caller is told who publishes to an application that a file would have to declare.
+fn hint_of_missing(system: &System) -> (String, String) {
+    let (name, key) = (system.name, &system.key);
+    let hint = format!(
+        "no file declares `{}`: set `{}` (`{}`) to the path of {name}'s own file, and see that the file exists",
+        system.uid, key.name, key.environment
+    );
+    (system.uid.to_owned(), hint)
 }
 
 /// What the settings say about delivering.
@@ -129,67 +134,6 @@ fn raised_limit_of_files() -> Option<u64> {
     if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current }
 }
 
-/// Reads the configuration file again and makes its rows what it says.
-pub(crate) struct Reloader {
-    store: Arc<dyn Store>,
-    ids: Arc<Ids>,
-    clock: Arc<dyn Clock>,
-    flags: Flags,
-    started_with: Vec<(&'static str, String)>,
-    /// Held while a reload runs: of two at once, the later one reads the file after the earlier one imported its own.
-    turn: tokio::sync::Mutex<()>,
-}
-
-impl Reloader {
-    /// Imports the file's rows; with a fault anywhere in file or environment, nothing changes.
-    pub(crate) async fn reload(&self) -> Result<ImportReport, Failure> {
-        let _turn = self.turn.lock().await;
-        let config = Config::load(&self.flags, &Environment::of_process())?;
-        if config.file.is_none() {
-            return Err(Failure::configuration("there is no configuration file to read again"));
-        }
-        let changed =
-            config.settings.shown.iter().zip(&self.started_with).filter(|(now, (_, then))| now.value != *then);
-        for (now, _) in changed {
-            tracing::warn!(setting = now.name, "the setting changed; it counts after a restart");
-        }
-        self.import(&config).await
-    }
-
-    async fn reload_for_doors(self: Arc<Self>) -> Result<ImportReport, ReloadError> {
-        self.reload().await.map_err(|failure| match failure {
-            Failure::Configuration(report) => ReloadError::Refused(report),
-            Failure::Other(_)
-            | Failure::Usage(_)
-            | Failure::Unreachable(_)
-            | Failure::Refused(_)
-            | Failure::Server(_)
-            | Failure::OutputClosed => ReloadError::Failed(failure.to_string()),
-        })
-    }
-
-    /// Imports the rows that a configuration declares. Without a file, what an earlier one declared stays as it is: a
-    /// start that forgot `--config` must not archive everything.
-    async fn import(&self, config: &Config) -> Result<ImportReport, Failure> {
-        let Some(file) = &config.file else { return Ok(ImportReport::default()) };
-        if let Some(source) = config.declared.sources.first() {
-            tracing::warn!(place = %source.place, "sources have no door in this version; they are checked and not opened");
-        }
-        let import = config.declared.import(&file.display().to_string(), &self.ids, self.clock.now());
-        let imported = self.store.import(import).await.context("the file's rows cannot be imported")?;
-        let report = imported.map_err(|error| Failure::configuration(format_args!("{}: {error}", file.display())))?;
-        tracing::info!(
-            file = %file.display(),
-            created = report.created,
-            updated = report.updated,
-            archived = report.archived,
-            unchanged = report.unchanged,
-            "imported the configuration file"
-        );
-        Ok(report)
-    }
-}
-
 /// What API tokens are signed with: what the settings say, else what is kept in the data directory, else a fresh one that
 /// is kept there.
 fn jwt_secret(settings: &Settings) -> Result<Secret<String>, Failure> {
@@ -223,7 +167,6 @@ fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
         ("doors_listen", settings.doors_listen.as_ref().map(|setting| &setting.place)),
         ("tls.cert", settings.tls.as_ref().map(|tls| &tls.cert.place)),
         ("egress.proxy", settings.egress_proxy.as_ref().map(|setting| &setting.place)),
-        ("immich_config", settings.immich_config.as_ref().map(|setting| &setting.place)),
         ("kai.github_secret", settings.kai_github_secret.as_ref().map(|setting| &setting.place)),
         ("kai.api_secret", settings.kai_api_secret.as_ref().map(|setting| &setting.place)),
         ("role", (settings.role.value == Role::Workers).then_some(&settings.role.place)),

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use hookyard_model::{ApplicationId, Endpoint, EndpointId, EndpointStatus, MessageId};
+use hookyard_model::{ApplicationId, Endpoint, EndpointId, EndpointStatus, MessageId, OrganisationId};
 use hookyard_ports::store::{ApplicationRef, ApplicationView, MessageRef, StoredMessage};
 
 use crate::auth::Caller;
@@ -28,15 +28,18 @@ pub(crate) async fn application(doors: &Doors, caller: Caller, text: &str) -> Re
     let found = doors.store.application(caller.organisation, &application_ref(text)?).await?;
     found
         .filter(|view| caller.application.is_none_or(|own| own == view.application.id))
-        .ok_or_else(|| no_application(caller, text))
+        .ok_or_else(|| no_application(doors, caller, text))
 }
 
 /// The refusal for an application that is not there.
-pub(crate) fn no_application(caller: Caller, text: &str) -> ApiError {
+pub(crate) fn no_application(doors: &Doors, caller: Caller, text: &str) -> ApiError {
     let organisation = caller.organisation;
-    ApiError::not_found(match caller.application {
-        Some(own) => format!("this token speaks for the application `{own}` alone"),
-        None => format!("organisation `{organisation}` has no application with the id or uid `{}`", cut(text)),
+    // Files declare their rows for the default organisation.
+    let hint = doors.hints.get(text).filter(|_| organisation == OrganisationId::default_organisation());
+    ApiError::not_found(match (caller.application, hint) {
+        (Some(own), _) => format!("this token speaks for the application `{own}` alone"),
+        (None, Some(hint)) => hint.clone(),
+        (None, None) => format!("organisation `{organisation}` has no application with the id or uid `{}`", cut(text)),
     })
 }
 

@@ -9,16 +9,16 @@ use super::client::Options;
 use super::failure::Failure;
 use super::output::{self, Table};
 use super::serve::ServeFlags;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Declared, DeclaredApplication, Environment};
 
 /// Check, show or reload the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read file, environment and flags as `serve` would, and report everything that is wrong.
+    /// Read every file, the environment and the flags as `serve` would, and report everything that is wrong.
     Check(Check),
     /// Show every setting and where it comes from; secrets are redacted.
     Show(Show),
-    /// Have the running server read its file again. A file with a fault changes nothing.
+    /// Have the running server read its files again. A file with a fault changes nothing.
     Reload(Reload),
 }
 
@@ -60,15 +60,41 @@ impl ConfigCommand {
 impl Check {
     fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.serve.flags(), &Environment::of_process())?;
-        let declared = &config.declared;
-        let endpoints: usize = declared.applications.iter().map(|application| application.endpoints.len()).sum();
-        let file = config.file.as_ref().map_or("no file".to_owned(), |file| file.display().to_string());
-        output::line(&format!(
-            "{file}: fine; {} applications, {endpoints} endpoints, {} sources",
-            declared.applications.len(),
-            declared.sources.len()
-        ))
+        let mut report = config.warnings.to_string();
+        for line in summary(&config) {
+            report.push_str(&line);
+            report.push('\n');
+        }
+        output::bytes(report.as_bytes())
     }
+}
+
+/// What each file declares, one line a file.
+fn summary(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(file) = &config.file {
+        let Declared { applications, sources } = &config.declared;
+        let sources = count(sources.len(), "source");
+        lines.push(format!("{}: fine; {}, {sources}", file.display(), rows(applications)));
+    }
+    for foreign in &config.foreign {
+        if let (Some(file), Some(application)) = (&foreign.file, &foreign.application) {
+            lines.push(format!("{}: fine; {}", file.display(), rows(std::slice::from_ref(application))));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("no file: fine; nothing is declared".to_owned());
+    }
+    lines
+}
+
+fn rows(applications: &[DeclaredApplication]) -> String {
+    let endpoints = applications.iter().map(|application| application.endpoints.len()).sum();
+    format!("{}, {}", count(applications.len(), "application"), count(endpoints, "endpoint"))
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 impl Show {

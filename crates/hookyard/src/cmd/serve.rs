@@ -1,7 +1,7 @@
 //! `hookyard serve`: runs a node until it is told to stop.
 //!
-//! SIGTERM and SIGINT finish what is in flight and leave; a second one leaves at once. SIGHUP reads the configuration file
-//! again.
+//! SIGTERM and SIGINT finish what is in flight and leave; a second one leaves at once. SIGHUP reads the configuration
+//! files again.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -50,6 +50,9 @@ pub(crate) struct ServeFlags {
     /// Immich's own webhook file.
     #[arg(long, value_name = "FILE")]
     immich_config: Option<String>,
+    /// Kiosk's own `config.yaml`.
+    #[arg(long, value_name = "FILE")]
+    kiosk_config: Option<String>,
     /// How log lines look: `text` or `json`.
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -58,12 +61,13 @@ pub(crate) struct ServeFlags {
 impl ServeFlags {
     /// The flags as the settings read them.
     pub(crate) fn flags(&self) -> Flags {
-        let given: [(Key, &Option<String>); 6] = [
+        let given: [(Key, &Option<String>); 7] = [
             (key::LISTEN, &self.listen),
             (key::DATA, &self.data),
             (key::DATABASE, &self.database),
             (key::ROLE, &self.role),
             (key::IMMICH_CONFIG, &self.immich_config),
+            (key::KIOSK_CONFIG, &self.kiosk_config),
             (key::LOG_FORMAT, &self.log_format),
         ];
         let settings = given.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect();
@@ -80,6 +84,7 @@ impl Serve {
         for (name, near) in unknown_variables(&environment) {
             tracing::warn!(variable = name, did_you_mean = near, "the variable is not a setting and has no effect");
         }
+        config.warnings.log();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Other(error.into()))?;
         let served = runtime.block_on(serve(&config, &flags, self.demo));

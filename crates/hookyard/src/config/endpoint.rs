@@ -9,10 +9,9 @@ use std::str::FromStr;
 use hookyard_dialects::{Defaults, Dialect};
 use hookyard_egress::{EndpointUrl, UrlError};
 use hookyard_model::{
-    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, Secret, SigningKeys, Uid,
+    BasicAuth, DialectName, EndpointSettings, EventPattern, HeaderPair, Method, OnGone, Ordered, SigningKeys, Uid,
     limits,
 };
-use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -20,6 +19,7 @@ use super::document::{Table, Value};
 use super::fault::{Faults, Place, nearest, quoted};
 use super::file::Policy;
 use super::{retry, secret, settings};
+use crate::header;
 
 /// The dialect of an endpoint that names none.
 const DIALECT: &str = "standard";
@@ -239,32 +239,13 @@ fn headers(value: Value<'_>, faults: &mut Faults) -> Vec<HeaderPair> {
 fn header(name: String, value: Value<'_>, faults: &mut Faults) -> Option<HeaderPair> {
     let (place, key) = (value.place(), value.key.clone());
     let text = secret::read(value, faults)?;
-    match checked_header(&name, &text) {
+    match header::check(&name, &text) {
         Ok(()) => Some(HeaderPair { name, value: text }),
         Err(what) => {
             faults.add(&place, &key, what);
             None
         }
     }
-}
-
-/// Whether a header of any file can be sent. The error does not show its value.
-pub(super) fn checked_header(name: &str, value: &Secret<String>) -> Result<(), String> {
-    let value = value.expose();
-    let what = if HeaderName::from_str(name).is_err() {
-        "is not a header name (letters, digits and dashes)"
-    } else if hookyard_dialects::transport_header(name) {
-        "is the transport's own header and cannot be set"
-    } else if value.len() > limits::HEADER_VALUE_BYTES {
-        return Err(format!("is longer than {} bytes", limits::HEADER_VALUE_BYTES));
-    } else if value.contains(['\r', '\n', '\0']) {
-        "holds a line break or a zero byte, which would end the header"
-    } else if HeaderValue::from_str(value).is_err() {
-        "holds a control character, which no header may"
-    } else {
-        return Ok(());
-    };
-    Err(what.to_owned())
 }
 
 fn basic_auth(value: Value<'_>, faults: &mut Faults) -> Option<BasicAuth> {

@@ -90,9 +90,11 @@ pub(crate) struct Faults {
 pub(crate) struct Warnings(Vec<Fault>);
 
 impl Warnings {
-    /// Each of them.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Fault> {
-        self.0.iter()
+    /// Writes each into the log.
+    pub(crate) fn log(&self) {
+        for Fault { place, key, what, hint } in &self.0 {
+            tracing::warn!(%place, key, hint, "{what}");
+        }
     }
 }
 
@@ -117,6 +119,12 @@ impl Faults {
     /// Notes something strange of `key` at `place`, and what was probably meant.
     pub(crate) fn warn(&mut self, place: &Place, key: &str, what: impl fmt::Display, hint: Option<&str>) {
         self.warnings.0.push(Fault::new(place, key, &what.to_string(), hint));
+    }
+
+    /// Takes over what another report has.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.faults.append(&mut other.faults);
+        self.warnings.0.append(&mut other.warnings.0);
     }
 
     /// Whether nothing is wrong.

@@ -53,6 +53,8 @@ pub(crate) struct Declared {
 /// An application as a file declares it.
 #[derive(Debug, Clone)]
 pub(crate) struct DeclaredApplication {
+    /// Where it is declared.
+    pub(super) place: Place,
     pub(crate) uid: Uid,
     pub(crate) name: String,
     pub(crate) metadata: BTreeMap<String, String>,
@@ -91,45 +93,62 @@ impl Declared {
         declared
     }
 
-    /// Notes endpoints whose schedule is longer than what `settings` keeps messages for.
-    pub(crate) fn check_retention(&self, settings: &Settings, faults: &mut Faults) {
-        let kept = settings.retention.value;
-        for (_, endpoint) in self.applications.iter().flat_map(|application| &application.endpoints) {
-            let Some(retry) = endpoint.settings.retry.as_ref().filter(|retry| shortest_retention(retry) > kept) else {
-                continue;
-            };
-            faults.add(&endpoint.place, "application.endpoint.retry", too_long(retry));
-        }
-    }
-
     /// The rows as the store imports them, with fresh ids for those that are new.
     pub(crate) fn import(&self, file: &str, ids: &Ids, now: Timestamp) -> Import {
-        let endpoint = |(uid, endpoint): &(Uid, DeclaredEndpoint)| ImportEndpoint {
-            id: ids.endpoint(),
-            uid: uid.clone(),
-            settings: Arc::new(endpoint.settings.clone()),
-            disabled: endpoint.disabled,
-        };
-        let application = |application: &DeclaredApplication| ImportApplication {
-            id: ids.application(),
-            uid: application.uid.clone(),
-            name: application.name.clone(),
-            metadata: application.metadata.clone(),
-            rate_limit: application.rate_limit,
-            require_https: application.require_https,
-            endpoints: application.endpoints.iter().map(endpoint).collect(),
-        };
-        Import {
-            kind: FileKind::Hookyard,
-            file: file.to_owned(),
-            organisation: OrganisationId::default_organisation(),
-            applications: self.applications.iter().map(application).collect(),
-            now,
+        import(FileKind::Hookyard, file, &self.applications, ids, now)
+    }
+}
+
+/// Notes endpoints whose schedule is longer than what `settings` keeps messages for; `retry` is the file's word for it.
+pub(super) fn check_retention(
+    applications: &[DeclaredApplication],
+    retry: &str,
+    settings: &Settings,
+    faults: &mut Faults,
+) {
+    let kept = settings.retention.value;
+    for (_, endpoint) in applications.iter().flat_map(|application| &application.endpoints) {
+        let policy = endpoint.settings.retry.as_ref();
+        if let Some(policy) = policy.filter(|policy| shortest_retention(policy) > kept) {
+            faults.add(&endpoint.place, &format!("{}.{retry}", endpoint.key), too_long(policy));
         }
     }
 }
 
+/// The rows of any file as the store imports them, with fresh ids for those that are new.
+pub(super) fn import(
+    kind: FileKind,
+    file: &str,
+    applications: &[DeclaredApplication],
+    ids: &Ids,
+    now: Timestamp,
+) -> Import {
+    let endpoint = |(uid, endpoint): &(Uid, DeclaredEndpoint)| ImportEndpoint {
+        id: ids.endpoint(),
+        uid: uid.clone(),
+        settings: Arc::new(endpoint.settings.clone()),
+        disabled: endpoint.disabled,
+    };
+    let application = |application: &DeclaredApplication| ImportApplication {
+        id: ids.application(),
+        uid: application.uid.clone(),
+        name: application.name.clone(),
+        metadata: application.metadata.clone(),
+        rate_limit: application.rate_limit,
+        require_https: application.require_https,
+        endpoints: application.endpoints.iter().map(endpoint).collect(),
+    };
+    Import {
+        kind,
+        file: file.to_owned(),
+        organisation: OrganisationId::default_organisation(),
+        applications: applications.iter().map(application).collect(),
+        now,
+    }
+}
+
 fn application(mut table: Table<'_>, policy: Policy, faults: &mut Faults) -> Option<DeclaredApplication> {
+    let place = table.place();
     let uid: Option<Uid> = table.require("uid", faults).and_then(|value| value.parse(str::parse, faults));
     let name = table.take("name").and_then(|value| value.text(faults).map(str::to_owned));
     let metadata = table.take("metadata").map(|value| metadata(value, faults)).unwrap_or_default();
@@ -145,6 +164,7 @@ fn application(mut table: Table<'_>, policy: Policy, faults: &mut Faults) -> Opt
     let endpoints = with_uids(endpoints, faults);
     let uid = uid?;
     Some(DeclaredApplication {
+        place,
         name: name.unwrap_or_else(|| uid.to_string()),
         uid,
         metadata,

@@ -7,7 +7,7 @@ use hookyard_dialects::json::{self, Kind, Token, Tokens};
 
 use super::document::Document;
 use super::fault::Faults;
-use super::node::{Given, Name, Node};
+use super::tree::{Given, Name, Node};
 
 /// An object or list that is not complete.
 struct Open {
@@ -24,7 +24,11 @@ pub(super) fn read(document: &Document<'_>, text: &str, faults: &mut Faults) -> 
         let token = match token {
             Ok(token) => token,
             Err(error) => {
-                faults.add(&document.place(error.at), "", format_args!("is not JSON: expected {} here", error.expected));
+                faults.add(
+                    &document.place(error.at),
+                    "",
+                    format_args!("is not JSON: expected {} here", error.expected),
+                );
                 return None;
             }
         };

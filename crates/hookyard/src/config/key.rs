@@ -91,7 +91,7 @@ keys! {
     EGRESS_ALLOW = "egress.allow", "HOOKYARD_EGRESS_ALLOW", List, "none",
         "What the guard lets through beside public addresses: networks, addresses and names, with or without a port.";
     EGRESS_TRUST_FILES = "egress.trust_files", "HOOKYARD_EGRESS_TRUST_FILES", Boolean, "true",
-        "Whether hosts that `hookyard.toml` names may be on loopback and private networks. Metadata addresses never.";
+        "Whether hosts that the operator's files name may be on loopback and private networks. Metadata addresses never.";
     EGRESS_PROXY = "egress.proxy", "HOOKYARD_EGRESS_PROXY", Url, "none",
         "A forward proxy for everything outgoing. Refused by this version.";
     DEFAULT_SIGNATURE = "default_signature", "HOOKYARD_DEFAULT_SIGNATURE", Text, "hmac256",
@@ -107,7 +107,9 @@ keys! {
     TLS_KEY = "tls.key", "HOOKYARD_TLS_KEY", Text, "none",
         "The key of `tls.cert`.";
     IMMICH_CONFIG = "immich_config", "IMMICH_WEBHOOKS_CONFIG", Text, "none",
-        "Immich's own webhook file. Refused by this version.";
+        "Immich's own webhook file, unchanged; its path must be absolute. Declares the application `immich`.";
+    KIOSK_CONFIG = "kiosk_config", "HOOKYARD_KIOSK_CONFIG", Text, "none",
+        "Kiosk's own `config.yaml`, unchanged; only its `webhooks` are read. Declares the application `kiosk`.";
     KAI_GITHUB_SECRET = "kai.github_secret", "HOOKYARD_KAI_GITHUB_SECRET", Secret, "`WEBHOOK_SECRET`",
         "The secret of Kai's GitHub door. Refused by this version.";
     KAI_API_SECRET = "kai.api_secret", "HOOKYARD_KAI_API_SECRET", Secret, "`WEBHOOK_SECRET`",

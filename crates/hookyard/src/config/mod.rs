@@ -9,7 +9,11 @@ mod endpoint;
 mod environment;
 mod fault;
 mod file;
+mod foreign;
+mod immich;
+mod json_file;
 pub(crate) mod key;
+mod kiosk;
 mod layers;
 mod retry;
 mod secret;
@@ -17,6 +21,8 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod yaml_file;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -26,9 +32,10 @@ use hookyard_model::limits;
 
 use self::document::Document;
 pub(crate) use self::environment::Environment;
-pub(crate) use self::fault::{Faults, Place};
-pub(crate) use self::file::Declared;
+pub(crate) use self::fault::{Faults, Place, Warnings};
 use self::file::Policy;
+pub(crate) use self::file::{Declared, DeclaredApplication};
+pub(crate) use self::foreign::{Foreign, SYSTEMS, System};
 pub(crate) use self::key::Key;
 use self::layers::Layers;
 pub(crate) use self::settings::{LogFormat, Role, Settings, TokenSettings};
@@ -56,31 +63,52 @@ pub(crate) struct Config {
     pub(crate) declared: Declared,
     /// The file that was read, by the name that the operator gave.
     pub(crate) file: Option<PathBuf>,
+    /// What the files of other systems declare, those without a file included.
+    pub(crate) foreign: Vec<Foreign>,
+    /// What is strange and counts nevertheless.
+    pub(crate) warnings: Warnings,
 }
 
 impl Config {
-    /// Reads file, environment and flags; the error is everything that is wrong with them.
+    /// Reads all files, environment and flags; the error is everything that is wrong with them.
     pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Self, Faults> {
-        let Some(path) = path(flags, environment) else {
-            return Self::read(None, flags, environment);
-        };
-        Self::of_bytes(&path, content(&path)?, flags, environment)
+        match path(flags, environment) {
+            Some(path) => Self::of_content(&path, content(&path), flags, environment),
+            None => Self::read(None, Faults::default(), flags, environment),
+        }
     }
 
-    /// Reads a file's bytes, environment and flags.
+    /// Reads a file's bytes, environment and flags, and what these name.
     pub(crate) fn of_bytes(
         path: &Path,
         bytes: Vec<u8>,
         flags: &Flags,
         environment: &Environment,
     ) -> Result<Self, Faults> {
-        let text = text(path, bytes)?;
-        Self::read(Some((path, &text)), flags, environment)
+        Self::of_content(path, Ok(bytes), flags, environment)
     }
 
-    /// Reads a file's text, environment and flags.
-    fn read(file: Option<(&Path, &str)>, flags: &Flags, environment: &Environment) -> Result<Self, Faults> {
-        let (mut faults, mut layers) = (Faults::default(), Layers::default());
+    fn of_content(
+        path: &Path,
+        content: Result<Vec<u8>, Faults>,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Self, Faults> {
+        match content.and_then(|bytes| text(path, bytes)) {
+            Ok(text) => Self::read(Some((path, &text)), Faults::default(), flags, environment),
+            // What environment and flags name is looked at all the same, so that one report holds every fault.
+            Err(unreadable) => Self::read(None, unreadable, flags, environment),
+        }
+    }
+
+    /// Reads a file's text, environment and flags, and what these name.
+    fn read(
+        file: Option<(&Path, &str)>,
+        mut faults: Faults,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Self, Faults> {
+        let mut layers = Layers::default();
         let document = file.map(|(path, text)| Document::new(path, text, environment));
         let mut root = document.as_ref().map(|document| document.root(&mut faults));
         if let Some(root) = &mut root {
@@ -94,10 +122,12 @@ impl Config {
         let mut declared = Declared::default();
         if let Some(mut root) = root {
             declared = Declared::read(&mut root, Policy::of(&settings), &mut faults);
-            declared.check_retention(&settings, &mut faults);
+            file::check_retention(&declared.applications, "retry", &settings, &mut faults);
             root.finish(&mut faults);
         }
-        faults.or(Self { settings, declared, file: file.map(|(path, _)| path.to_owned()) })
+        let foreign = Foreign::read_all(&settings, &declared, &mut faults);
+        let file = file.map(|(path, _)| path.to_owned());
+        faults.or_else(|warnings| Self { settings, declared, file, foreign, warnings })
     }
 }
 

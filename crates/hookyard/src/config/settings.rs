@@ -54,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Setting<Vec<IpNet>>,
     pub(crate) tls: Option<Tls>,
     pub(crate) immich_config: Option<Setting<PathBuf>>,
+    pub(crate) kiosk_config: Option<Setting<PathBuf>>,
     pub(crate) kai_github_secret: Option<Setting<Secret<String>>>,
     pub(crate) kai_api_secret: Option<Setting<Secret<String>>>,
     pub(crate) log: Setting<String>,
@@ -140,6 +141,7 @@ impl Settings {
         let trusted_proxies = read.list(&key::TRUSTED_PROXIES, network);
         let tls = read.tls();
         let immich_config = read.one(&key::IMMICH_CONFIG, path);
+        let kiosk_config = read.one(&key::KIOSK_CONFIG, path);
         let kai_github_secret = read.one(&key::KAI_GITHUB_SECRET, secret);
         let kai_api_secret = read.one(&key::KAI_API_SECRET, secret);
         let log = read.one(&key::LOG, filter).or_default("info".to_owned());
@@ -169,6 +171,7 @@ impl Settings {
             trusted_proxies,
             tls,
             immich_config,
+            kiosk_config,
             kai_github_secret,
             kai_api_secret,
             log,

@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use super::*;
 
 mod faults;
+mod foreign;
+mod immich;
+mod kiosk;
 
 fn read(text: &str, environment: &Environment) -> Result<Config, Faults> {
-    Config::read(Some((Path::new("hookyard.toml"), text)), &Flags::default(), environment)
+    Config::read(Some((Path::new("hookyard.toml"), text)), Faults::default(), &Flags::default(), environment)
 }
 
 fn good(text: &str) -> Config {
@@ -36,7 +39,8 @@ fn flags_win_over_environment_over_file_over_defaults() {
         ("HOOKYARD_EGRESS_ALLOW", "nas.lan:80, 192.168.0.0/16"),
     ]);
     let flags = Flags { config: None, settings: vec![(key::LISTEN, "127.0.0.1:3".to_owned())] };
-    let config = Config::read(Some((Path::new("h.toml"), file)), &flags, &environment).expect("no fault");
+    let config =
+        Config::read(Some((Path::new("h.toml"), file)), Faults::default(), &flags, &environment).expect("no fault");
     for (name, value, place) in [
         ("listen", "127.0.0.1:3", "flag `--listen`"),
         ("retention", "101d", "environment `HOOKYARD_RETENTION`"),
@@ -86,7 +90,8 @@ fn secrets_come_from_variables_and_files_and_are_not_shown() {
         "jwt_secret_file = \"jwt\"\nmain_secret = [\"${NEW}\", \"old\"]\nadmin_password = { secret_file = \"jwt\" }\n";
     let environment = Environment::from([("NEW", "new")]);
     let path = folder.path().join("hookyard.toml");
-    let config = Config::read(Some((&path, text)), &Flags::default(), &environment).expect("no fault");
+    let config =
+        Config::read(Some((&path, text)), Faults::default(), &Flags::default(), &environment).expect("no fault");
     let settings = &config.settings;
     let secret = |setting: &Option<settings::Setting<hookyard_model::Secret<String>>>| {
         setting.as_ref().map(|setting| setting.value.expose().clone())

@@ -11,7 +11,7 @@ use hookyard_model::limits;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::fault::{Faults, Place};
-use super::node::{Given, Name, Node};
+use super::tree::{Given, Name, Node};
 
 /// Values of a file, with what its aliases stand for: far more than any Kiosk has options.
 const NODES: usize = 200_000;
@@ -27,7 +27,6 @@ struct Open {
 }
 
 struct Reader<'a> {
-    file: &'a Arc<str>,
     faults: &'a mut Faults,
     open: Vec<Open>,
     root: Option<Node>,
@@ -37,7 +36,7 @@ struct Reader<'a> {
 
 /// The file's value, null for an empty file; `None` when it is not YAML, which has been said.
 pub(super) fn read(file: &Arc<str>, text: &str, faults: &mut Faults) -> Option<Node> {
-    let mut reader = Reader { file, faults, open: Vec::new(), root: None, anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader { faults, open: Vec::new(), root: None, anchors: HashMap::new(), nodes: 0 };
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(event) => event,
@@ -241,8 +240,10 @@ mod tests {
         for (text, expected) in [
             ("", "null"),
             ("a: asset.new", r#"{a:"asset.new"}"#),
-            ("[1, 0x1f, 1.5e3, .5, -1, .inf, ~, yes, True, '1', 1.2.3, e1, !!str 5]",
-             r##"[#1,#0x1f,#1.5e3,#.5,#-1,#.inf,null,"yes",true,"1","1.2.3","e1","5"]"##),
+            (
+                "[1, 0x1f, 1.5e3, .5, -1, .inf, ~, yes, True, '1', 1.2.3, e1, !!str 5]",
+                r##"[#1,#0x1f,#1.5e3,#.5,#-1,#.inf,null,"yes",true,"1","1.2.3","e1","5"]"##,
+            ),
             ("a: &x {b: 1}\nc: {<<: *x, b: 2, d: 3}\ne: {<<: *x}", "{a:{b:#1},c:{b:#2,d:#3},e:{b:#1}}"),
             ("a: |\n  one\n  two\n", r#"{a:"one\ntwo\n"}"#),
             ("a: 1\n---\nb: 2", "{a:#1}"),

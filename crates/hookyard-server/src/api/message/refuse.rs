@@ -4,13 +4,14 @@ use hookyard_accept::PublishError;
 
 use crate::api::find;
 use crate::auth::Caller;
+use crate::doors::Doors;
 use crate::error::{ApiError, Code};
 
 /// The wire's form of a refusal; `application` is how the path named it.
-pub(super) fn refuse(error: PublishError, caller: Caller, application: &str) -> ApiError {
+pub(super) fn refuse(error: PublishError, doors: &Doors, caller: Caller, application: &str) -> ApiError {
     let said = error.to_string();
     match error {
-        PublishError::UnknownApplication => find::no_application(caller, application),
+        PublishError::UnknownApplication => find::no_application(doors, caller, application),
         PublishError::NotJson(_) => ApiError::value(["body", "payload"], said),
         PublishError::ContentType => ApiError::value(["body", "transformationsParams"], said),
         PublishError::TooLarge(_) => ApiError::new(Code::PayloadTooLarge, said),

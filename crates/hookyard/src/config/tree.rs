@@ -4,7 +4,6 @@
 //! files take the members they know out of [`Fields`]. As with `hookyard.toml`, nothing stops at the first fault.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use super::fault::{Faults, Place, nearest, quoted};
 
@@ -79,6 +78,16 @@ impl Field {
         &self.node.place
     }
 
+    /// Whether nothing stands there.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.node.given, Given::Null)
+    }
+
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.given, Given::List(_))
+    }
+
     /// Notes what is wrong with it.
     pub(super) fn fault(&self, faults: &mut Faults, what: impl fmt::Display) {
         faults.add(&self.node.place, &self.key, what);
@@ -123,26 +132,25 @@ impl Field {
         None
     }
 
-    /// A whole number within `range`, however it is written.
-    pub(super) fn whole(&self, range: &RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
+    /// A whole number of at least `least`, however it is written.
+    pub(super) fn whole(&self, least: u64, faults: &mut Faults) -> Option<u64> {
         let Given::Number(text) = &self.node.given else {
             self.wrong(faults, "a whole number");
             return None;
         };
-        let read = whole(text).filter(|number| range.contains(number));
+        let read = whole(text).filter(|number| *number >= least);
         if read.is_none() {
-            let (given, from, to) = (quoted(text), range.start(), range.end());
-            self.fault(faults, format_args!("is {given}, must be a whole number from {from} to {to}"));
+            self.fault(faults, format_args!("is {}, must be a whole number of at least {least}", quoted(text)));
         }
         read
     }
 
     /// The items of a list, at most `max`.
     pub(super) fn list(self, max: usize, faults: &mut Faults) -> Option<Vec<Self>> {
-        let Given::List(_) = self.node.given else {
+        if !self.is_list() {
             self.wrong(faults, "a list");
             return None;
-        };
+        }
         let Given::List(items) = self.node.given else { return None };
         if items.len() > max {
             let what = format!("has {} entries, at most {max} are allowed", items.len());
@@ -155,10 +163,10 @@ impl Field {
 
     /// The values of an object.
     pub(super) fn fields(self, faults: &mut Faults) -> Option<Fields> {
-        let Given::Map(_) = self.node.given else {
+        if !matches!(self.node.given, Given::Map(_)) {
             self.wrong(faults, "an object");
             return None;
-        };
+        }
         let Given::Map(members) = self.node.given else { return None };
         let members = members.into_iter().map(|(name, node)| (name, Some(node))).collect();
         Some(Fields { key: self.key, place: self.node.place, members, known: Vec::new() })
@@ -174,7 +182,9 @@ fn whole(text: &str) -> Option<u64> {
     }
     let number: f64 = text.parse().ok()?;
     // Its shortest text without a fraction is the number again.
-    (number.fract() == 0.0 && (0.0..=EXACT).contains(&number)).then(|| format!("{number:.0}").parse().ok()).flatten()
+    (number.fract() == 0.0 && (0.0..=EXACT).contains(&number))
+        .then(|| format!("{:.0}", number.abs()).parse().ok())
+        .flatten()
 }
 
 /// The values of an object, of which the known ones are taken out one by one.
@@ -233,7 +243,8 @@ impl Fields {
 
     /// Every member with its name, in the file's order.
     pub(super) fn all(self) -> Vec<(Name, Field)> {
-        let key = |name: &Name| if self.key.is_empty() { name.text.clone() } else { format!("{}.{}", self.key, name.text) };
+        let key =
+            |name: &Name| if self.key.is_empty() { name.text.clone() } else { format!("{}.{}", self.key, name.text) };
         let member = |(name, node): (Name, Option<Node>)| {
             let key = key(&name);
             node.map(|node| (name, Field { key, node }))
