@@ -61,6 +61,8 @@ pub enum FileKind {
     Kai,
     /// What `serve --demo` declares.
     Demo,
+    /// What a program that embeds Hookyard declares in code.
+    Program,
 }
 
 impl FileKind {
@@ -72,6 +74,7 @@ impl FileKind {
             Self::Kiosk => "kiosk",
             Self::Kai => "kai",
             Self::Demo => "demo",
+            Self::Program => "program",
         }
     }
 }

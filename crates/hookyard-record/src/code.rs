@@ -165,7 +165,7 @@ pub fn decode_origin(code: i64, detail: Option<String>) -> Option<Origin> {
 
 /// The file kind of its name.
 pub fn decode_file_kind(name: &str) -> Option<FileKind> {
-    [FileKind::Hookyard, FileKind::Immich, FileKind::Kiosk, FileKind::Kai, FileKind::Demo]
+    [FileKind::Hookyard, FileKind::Immich, FileKind::Kiosk, FileKind::Kai, FileKind::Demo, FileKind::Program]
         .into_iter()
         .find(|kind| kind.as_str() == name)
 }

@@ -17,7 +17,7 @@ const SECRET_BYTES: usize = 32;
 
 /// Why a key cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyFileError {
+pub enum KeyFileError {
     /// There is nowhere to keep it.
     #[error("data directory `{}` cannot be made", .directory.display())]
     Directory {
@@ -54,6 +54,7 @@ pub(crate) enum KeyFileError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFile {
     /// What API tokens are signed with.
+    #[cfg_attr(not(any(feature = "program", test)), expect(dead_code, reason = "only doors check tokens"))]
     Jwt,
     /// What secrets at rest are encrypted with.
     Main,

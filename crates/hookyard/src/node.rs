@@ -40,7 +40,7 @@ pub(crate) enum OpenError {
 /// Why an open node does not begin to deliver.
 #[derive(Debug, thiserror::Error)]
 #[error("what a former life of this node held cannot be freed")]
-pub(crate) struct BeginError(#[source] StoreError);
+pub(crate) struct BeginError(#[source] pub(crate) StoreError);
 
 /// An open store with what all parts of a node share. Nothing is accepted or delivered yet.
 pub(crate) struct Opened {
@@ -61,6 +61,7 @@ pub(crate) struct Outward {
 /// A node that accepts, and delivers unless it was told not to.
 pub(crate) struct Node {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) ids: Arc<Ids>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) publisher: Publisher,
@@ -124,9 +125,15 @@ impl Opened {
             Part::Accepting | Part::Stopped => Arc::new(NoHandoff),
         };
         let Self { store, ids, clock, metrics } = self;
-        let publisher =
-            Publisher::new(Arc::clone(&store), handoff, Arc::clone(&clock), ids, Arc::clone(&metrics), defaults);
-        Ok(Node { store, clock, metrics, publisher, part: Mutex::new(part) })
+        let publisher = Publisher::new(
+            Arc::clone(&store),
+            handoff,
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            Arc::clone(&metrics),
+            defaults,
+        );
+        Ok(Node { store, ids, clock, metrics, publisher, part: Mutex::new(part) })
     }
 
     /// Closes the store of a node that does not begin.

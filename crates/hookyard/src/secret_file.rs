@@ -13,7 +13,7 @@ const SECRET_FILE_BYTES: u64 = 64 * 1024;
 
 /// Why a file gives no secret.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretFileError {
+pub enum SecretFileError {
     /// It is not there, or not for us, or not text.
     #[error("secret file `{}` cannot be read", .path.display())]
     Unreadable {
