@@ -12,7 +12,11 @@
 
 mod ability;
 mod body_signature;
+mod cloudevents;
+mod envelope;
 mod header;
+mod immich;
+mod immich_workflow;
 pub mod json;
 mod mask;
 mod option;
@@ -21,12 +25,17 @@ mod raw;
 mod redact;
 pub mod retry_after;
 mod secret;
+mod shared_secret;
 mod standard;
 mod standard_webhooks;
 mod svix;
 
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod law;
+#[cfg(test)]
+mod schema;
 
 use hookyard_model::DialectName;
 
@@ -43,8 +52,15 @@ pub fn find(name: &DialectName) -> Option<&'static dyn Dialect> {
 
 /// Every dialect, in the order in which pages list them.
 pub fn all() -> &'static [&'static dyn Dialect] {
-    static ALL: [&dyn Dialect; 3] = [&standard::STANDARD, &svix::SVIX, &raw::Raw];
-    &ALL
+    static ALL: &[&dyn Dialect] = &[
+        &standard::STANDARD,
+        &svix::SVIX,
+        &cloudevents::CloudEvents,
+        &immich::Immich,
+        &immich_workflow::ImmichWorkflow,
+        &raw::Raw,
+    ];
+    ALL
 }
 
 /// The names of every dialect, for an error that says what is allowed.

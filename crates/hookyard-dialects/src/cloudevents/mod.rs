@@ -1,0 +1,101 @@
+//! Version 1.0 of the `CloudEvents` standard over HTTP: one event a request, in the JSON format (`structured`) or as
+//! `ce-*` headers (`binary`).
+//!
+//! The payload leaves byte for byte in both modes. `id` is the message's id, `type` the event type, `time` the text of the
+//! event time; the endpoint's options say the rest. The standard has no signature: who sends is told by a header that the
+//! endpoint sets, and in the other direction that is what is verified.
+//!
+//! A request that comes in may be of either mode, whatever its sender was told, or a batch of one event; an event's id
+//! counts within its `source`, so a repeat is known by a digest of both. An event without data is a message whose payload
+//! is `null`. Extension attributes are not kept: the trace headers that HTTP has for them are.
+//!
+//! Specified at <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md> and
+//! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
+
+mod attributes;
+mod binary;
+mod decode;
+mod settings;
+mod structured;
+
+use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp};
+use http::HeaderMap;
+
+use crate::{
+    DecodeError, Decoded, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound, RawRequest, SettingsError,
+    Verified, option, shared_secret,
+};
+use attributes::Attributes;
+
+/// The one version of the standard that is spoken; its minor corrections are not written on the wire.
+const VERSION: &str = "1.0";
+const JSON: &str = "application/json";
+
+/// The dialect.
+pub(crate) struct CloudEvents;
+
+impl Dialect for CloudEvents {
+    fn name(&self) -> &'static str {
+        "cloudevents"
+    }
+
+    fn summary(&self) -> &'static str {
+        "CloudEvents 1.0: one event as JSON or as `ce-*` headers, unsigned; receivers check a header of the endpoint."
+    }
+
+    fn outbound(&self) -> Option<&dyn Outbound> {
+        Some(self)
+    }
+
+    fn inbound(&self) -> Option<&dyn Inbound> {
+        Some(self)
+    }
+}
+
+impl Outbound for CloudEvents {
+    fn options(&self) -> &'static [OptionSpec] {
+        &settings::OPTIONS
+    }
+
+    fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError> {
+        shared_secret::refuse_keys(self.name(), endpoint)?;
+        settings::check(endpoint)
+    }
+
+    fn encode(&self, message: &Message, endpoint: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
+        let attributes = Attributes::of(message, endpoint);
+        match option::given(&endpoint.settings, &settings::MODE) {
+            Some("binary") => binary::encode(message, &attributes),
+            Some(_) | None => structured::encode(message, &attributes),
+        }
+    }
+
+    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
+        Ok(())
+    }
+}
+
+impl Inbound for CloudEvents {
+    fn verify(&self, request: &RawRequest<'_>, secrets: &[Secret<String>], _: Timestamp) -> Verified {
+        shared_secret::verify(request.headers, secrets)
+    }
+
+    fn decode(&self, request: &RawRequest<'_>) -> Result<Decoded, DecodeError> {
+        decode::decode(request)
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &["ce-id", "ce-source", "ce-subject", "ce-time", "ce-type", "traceparent", "tracestate", "user-agent"]
+    }
+}
+
+/// Whether a media type says that its data are JSON: its subtype is `json` or ends in `+json`.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let Some((_, subtype)) = essence.split_once('/') else { return false };
+    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
+    suffix.eq_ignore_ascii_case("json")
+}
+
+#[cfg(test)]
+mod tests;
