@@ -110,13 +110,32 @@ fn leaf() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof![prop::sample::select(&["\"id\"", "\"a\"", "\"\\u0061\"", "\"Z\"", "\"é\""][..]).prop_map(str::to_owned), string()]
+    prop_oneof![
+        prop::sample::select(&["\"id\"", "\"a\"", "\"\\u0061\"", "\"Z\"", "\"é\""][..]).prop_map(str::to_owned),
+        string()
+    ]
 }
 
 fn string() -> impl Strategy<Value = String> {
     const PARTS: [&str; 18] = [
-        "a", "Zoë", " ", "<b>", "&", "\u{2028}", "\u{2029}", "😀", "\\ud83d\\ude00", "\\u003c", "\\n", "\\\\", "\\\"", "\\/", "\\u0000",
-        "\u{7f}", "\\u2028", "REDACTED",
+        "a",
+        "Zoë",
+        " ",
+        "<b>",
+        "&",
+        "\u{2028}",
+        "\u{2029}",
+        "😀",
+        "\\ud83d\\ude00",
+        "\\u003c",
+        "\\n",
+        "\\\\",
+        "\\\"",
+        "\\/",
+        "\\u0000",
+        "\u{7f}",
+        "\\u2028",
+        "REDACTED",
     ];
     prop::collection::vec(prop::sample::select(&PARTS[..]), 0..4).prop_map(|parts| format!("\"{}\"", parts.concat()))
 }
@@ -129,7 +148,8 @@ pub(crate) fn event_type() -> impl Strategy<Value = String> {
 /// A time up to its seconds, a fraction of up to nine digits or nothing, and an offset.
 pub(crate) fn time() -> impl Strategy<Value = (String, String, String)> {
     let day = (1u16..9998, 1u8..=12, 1u8..=28).prop_map(|(year, month, day)| format!("{year:04}-{month:02}-{day:02}"));
-    let clock = (0u8..24, 0u8..60, 0u8..60).prop_map(|(hour, minute, second)| format!("{hour:02}:{minute:02}:{second:02}"));
+    let clock =
+        (0u8..24, 0u8..60, 0u8..60).prop_map(|(hour, minute, second)| format!("{hour:02}:{minute:02}:{second:02}"));
     let fraction = (0u32..1_000_000_000, 0usize..=9).prop_map(|(nanos, digits)| {
         if digits == 0 { String::new() } else { format!(".{}", &format!("{nanos:09}")[..digits]) }
     });
@@ -138,7 +158,8 @@ pub(crate) fn time() -> impl Strategy<Value = (String, String, String)> {
         (prop::bool::ANY, 0u8..24, 0u8..60)
             .prop_map(|(east, hours, minutes)| format!("{}{hours:02}:{minutes:02}", if east { '+' } else { '-' })),
     ];
-    (day, clock, fraction, offset).prop_map(|(day, clock, fraction, offset)| (format!("{day}T{clock}"), fraction, offset))
+    (day, clock, fraction, offset)
+        .prop_map(|(day, clock, fraction, offset)| (format!("{day}T{clock}"), fraction, offset))
 }
 
 /// Whether the request is accepted with this secret.

@@ -18,9 +18,11 @@ mod header;
 mod immich;
 mod immich_workflow;
 pub mod json;
+mod kiosk;
 mod mask;
 mod option;
 mod payload;
+mod photobooth;
 mod raw;
 mod redact;
 pub mod retry_after;
@@ -29,6 +31,7 @@ mod shared_secret;
 mod standard;
 mod standard_webhooks;
 mod svix;
+mod vikunja;
 
 #[cfg(test)]
 mod examples;
@@ -58,6 +61,9 @@ pub fn all() -> &'static [&'static dyn Dialect] {
         &cloudevents::CloudEvents,
         &immich::Immich,
         &immich_workflow::ImmichWorkflow,
+        &kiosk::Kiosk,
+        &vikunja::Vikunja,
+        &photobooth::Photobooth,
         &raw::Raw,
     ];
     ALL

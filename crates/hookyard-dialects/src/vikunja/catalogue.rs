@@ -57,7 +57,7 @@ pub(super) static EVENTS: [CatalogueEntry; 19] = [
         task: task = task, assignee: user = bob, doer: user = alice; project: project = project
     ),
     event!(
-        "task.assignee.deleted", "Somebody is no longer assigned to a task.",
+        "task.assignee.deleted", "Somebody was taken off a task.",
         task: task = task, assignee: user = bob, doer: user = alice; project: project = project
     ),
     event!(

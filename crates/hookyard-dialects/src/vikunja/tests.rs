@@ -33,10 +33,14 @@ const VECTORS: [(&[u8], &str, &str); 3] = [
 
 /// The request that an attempt makes of the message.
 fn sent(message: &Message, keys: &SigningKeys) -> Encoded {
+    let encoded = Vikunja.encode(message, &endpoint("vikunja"), 0).expect("it can be encoded");
+    signed(encoded, keys)
+}
+
+fn signed(mut encoded: Encoded, keys: &SigningKeys) -> Encoded {
     let endpoint = signing(endpoint("vikunja"), keys);
-    let mut encoded = Vikunja.encode(message, &endpoint, 0).expect("it can be encoded");
     let mut headers = encoded.headers.clone();
-    Vikunja.sign(&encoded, message, &endpoint, NOW, &mut headers).expect("it can be signed");
+    Vikunja.sign(&encoded, &message("{}"), &endpoint, NOW, &mut headers).expect("it can be signed");
     encoded.headers = headers;
     encoded
 }
@@ -46,23 +50,38 @@ fn verified(headers: &HeaderMap, body: &Bytes, secrets: &[&str]) -> Verified {
     Vikunja.verify(&request(headers, body), &secrets, NOW)
 }
 
+/// The message that a body is made of.
+fn published(body: &[u8]) -> Message {
+    let member = |name| member(body, name).expect("it has it");
+    let text = |name| json::text(member(name)).expect("a string");
+    let mut message = message(member("data").to_owned());
+    message.event_type = text("event_name").parse().expect("a name");
+    message.event_time = Some(text("time").parse().expect("a time"));
+    message
+}
+
+/// The third one shows how text outside ASCII is signed, but not the order that Vikunja writes members in.
 #[test]
-fn the_published_bodies_leave_and_come_in() {
+fn the_published_bodies_leave() {
+    for (body, ..) in &VECTORS[..2] {
+        let encoded = Vikunja.encode(&published(body), &endpoint("vikunja"), 0).expect("it can be encoded");
+        assert_eq!(encoded.body.escape_ascii().to_string(), body.escape_ascii().to_string());
+        assert_eq!(encoded.headers[CONTENT_TYPE], "application/json");
+        assert_eq!(encoded.headers.len(), 1);
+    }
+}
+
+#[test]
+fn the_published_bodies_are_signed_and_come_in() {
     for (body, secret, signature) in VECTORS {
-        let member = |name| member(body, name).expect("it has it");
-        let text = |name| json::text(member(name)).expect("a string");
-        let mut message = message(member("data"));
-        message.event_type = text("event_name").parse().expect("a name");
-        message.event_time = Some(text("time").parse().expect("a time"));
-        let sent = sent(&message, &SigningKeys::single(secret));
-        assert_eq!(sent.body.escape_ascii().to_string(), body.escape_ascii().to_string());
+        let encoded = Encoded { headers: HeaderMap::new(), body: Bytes::from_static(body) };
+        let sent = signed(encoded, &SigningKeys::single(secret));
         assert_eq!(sent.headers[SIGNATURE], signature);
-        assert_eq!(sent.headers[CONTENT_TYPE], "application/json");
-        assert_eq!(sent.headers.len(), 2);
 
         let accepted = Verified::Accepted { rule: "HMAC-SHA256", secret: 1 };
         assert_eq!(verified(&sent.headers, &sent.body, &["another", secret]), accepted);
         let decoded = Vikunja.decode(&request(&sent.headers, &sent.body)).expect("decoded");
+        let message = published(body);
         assert_eq!(decoded.event_type, message.event_type);
         assert_eq!(decoded.event_time, message.event_time);
         assert_eq!(decoded.payload, message.payload.bytes().expect("kept"));
@@ -82,13 +101,16 @@ fn data_is_sorted_escaped_and_keeps_its_numbers() {
 
 #[test]
 fn what_cannot_be_sent_says_why() {
-    let refused = |message: &Message| Vikunja.encode(message, &endpoint("vikunja"), 0).expect_err("refused").to_string();
+    let refused =
+        |message: &Message| Vikunja.encode(message, &endpoint("vikunja"), 0).expect_err("refused").to_string();
     let mut gone = message("{}");
     gone.payload = Payload::Expunged;
     assert_eq!(refused(&gone), "its payload was expunged");
     assert_eq!(refused(&message("hello")), "its payload is not JSON; byte 0: expected a value");
     let message = message("{}");
-    let expired = SigningKeys { keys: vec![hookyard_model::SigningSecret { text: Secret::new("s".to_owned()), expires: Some(NOW) }] };
+    let expired = SigningKeys {
+        keys: vec![hookyard_model::SigningSecret { text: Secret::new("s".to_owned()), expires: Some(NOW) }],
+    };
     let endpoint = signing(endpoint("vikunja"), &expired);
     let encoded = Vikunja.encode(&message, &endpoint, 0).expect("it can be encoded");
     let error = Vikunja.sign(&encoded, &message, &endpoint, NOW, &mut HeaderMap::new()).expect_err("no key counts");
