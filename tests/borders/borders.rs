@@ -33,6 +33,17 @@ fn the_crates_keep_their_borders() {
 }
 
 #[test]
+fn a_program_that_embeds_the_library_gets_nothing_of_the_server() {
+    let reached = tree::embedded();
+    for part in ["hookyard-accept", "hookyard-egress", "hookyard-engine", "hookyard-sqlite"] {
+        assert!(reached.contains(part), "the library delivers nothing without `{part}`");
+    }
+    let violations = rules::embedding(&reached);
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+    assert_eq!(rules::embedding(&set(&["clap", "tokio"])).len(), 1);
+}
+
+#[test]
 fn the_sources_keep_their_borders() {
     let root = tree::root();
     assert!(sources::sources(&root.join("crates")).len() >= 10, "the sources were not found");

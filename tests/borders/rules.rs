@@ -3,6 +3,8 @@
 //! The numbers are those of the list "Borders" in ARCHITECTURE.md. A failure is a question about the design: change the
 //! list there first, with a decision in docs/decisions, and these tables after it.
 
+use std::collections::BTreeSet;
+
 use crate::tree::Member;
 
 /// Border 1: who may name whom. Read a line as an arrow; what is not here is forbidden.
@@ -121,6 +123,34 @@ const ONLY: [Only; 6] = [
         why: "only the binary has a command line, an environment, signals, a log and an allocator",
     },
 ];
+
+/// Border 4: what a program that embeds the library does not get, at any distance: doors, a command line, files, a log.
+const PROGRAM: [&str; 16] = [
+    "anyhow",
+    "axum",
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "hdrhistogram",
+    "hookyard-server",
+    "jsonwebtoken",
+    "mimalloc",
+    "saphyr-parser",
+    "signal-hook-registry",
+    "tempfile",
+    "toml",
+    "tower",
+    "tower-http",
+    "tracing-subscriber",
+];
+
+/// What of the program reaches those who embed the library, as sentences; empty when nothing does.
+pub(crate) fn embedding(reached: &BTreeSet<String>) -> Vec<String> {
+    let named = PROGRAM.iter().filter(|name| reached.contains(**name));
+    named
+        .map(|name| broken(4, &format!("`hookyard` without the feature `program` has `{name}` compiled into it")))
+        .collect()
+}
 
 /// Every way in which the crates break a border, as sentences; empty when they keep them all.
 pub(crate) fn violations(members: &[Member]) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
@@ -74,4 +75,19 @@ fn reaches(metadata: &Metadata, from: &PackageId) -> BTreeSet<String> {
     }
     seen.remove(from);
     seen.into_iter().map(|id| metadata[id].name.to_string()).collect()
+}
+
+/// What a program has compiled into it that embeds the library and leaves out the feature `program`.
+///
+/// `cargo metadata` unites the features that all members of the workspace ask for; `cargo tree` answers for one of them.
+pub(crate) fn embedded() -> BTreeSet<String> {
+    let cargo = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--locked", "--package", "hookyard", "--no-default-features", "--edges", "normal"])
+        .args(["--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--format", "{p}"])
+        .output()
+        .expect("`cargo tree` runs");
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+    let tree = String::from_utf8(cargo.stdout).expect("names of crates are text");
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
