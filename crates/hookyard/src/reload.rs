@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hookyard_model::{FileKind, OrganisationId};
+use hookyard_model::{FileKind, OrganisationId, limits};
 use hookyard_ports::store::{ApplicationRef, Import, ImportReport};
 use hookyard_ports::{Clock, Ids, Store};
 use hookyard_server::ReloadError;
@@ -14,6 +14,9 @@ use tokio::sync::Mutex;
 
 use crate::cmd::Failure;
 use crate::config::{Config, DeclaredApplication, Environment, Flags, Foreign, key};
+
+/// How many steps of cancelling whoever asks for a reload waits for.
+const SWEEPS: usize = 16;
 
 /// What reads the files again.
 pub(crate) struct Reloader {
@@ -114,7 +117,28 @@ impl Reloader {
             tell(&format!("imported {}'s file", foreign.system.name), &file, report);
             add(&mut total, report);
         }
+        if total.archived > 0 {
+            self.cancel_removed().await?;
+        }
         Ok(total)
+    }
+
+    /// Cancels what is pending for what was archived, so that whoever looks next sees it. A great many are left to the
+    /// engine's ageing, which does the same.
+    async fn cancel_removed(&self) -> Result<(), Failure> {
+        let mut cancelled = 0;
+        for _ in 0..SWEEPS {
+            let swept = self.store.sweep(self.clock.now(), limits::SWEEP_ROWS).await;
+            let swept = swept.context("what was pending for removed endpoints cannot be cancelled")?;
+            cancelled += swept.rows;
+            if !swept.more {
+                break;
+            }
+        }
+        if cancelled > 0 {
+            tracing::warn!(cancelled, "cancelled what was pending for endpoints that were removed, or off for too long");
+        }
+        Ok(())
     }
 
     /// Before anything changes: whether somebody has the application who will not let go of it.

@@ -11,6 +11,8 @@ mod delivering;
 mod deployment;
 mod filling;
 mod guarding;
+mod immich;
+mod kiosk;
 mod misbehaving;
 mod oracles;
 mod receiver;
