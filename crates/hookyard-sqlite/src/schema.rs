@@ -6,7 +6,8 @@ use rusqlite::Connection;
 const APPLICATION_ID: i32 = 0x486b_5964;
 
 /// The migrations in order; the version is how many are applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_begin.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_begin.sql"), include_str!("../migrations/0002_declared_disabled.sql")];
 
 /// Why the form cannot be brought up to date.
 #[derive(Debug)]

@@ -5,7 +5,10 @@ mod ground;
 use std::path::Path;
 
 use ground::{keyring, options};
+use hookyard_model::{DisableReason, EndpointStatus};
 use hookyard_ports::Store as _;
+use hookyard_ports::store::StatusChange;
+use hookyard_ports::testkit::build;
 use hookyard_sqlite::{OpenError, Options, SqliteStore};
 use tempfile::TempDir;
 
@@ -94,7 +97,36 @@ async fn a_newer_schema_is_refused() {
     newer.execute_batch("PRAGMA user_version = 99").expect("writes");
     drop(newer);
     let error = refused(data.path());
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_from_before_it_remembered_what_files_switch_off_is_brought_up_to_date() {
+    let data = directory();
+    let import = |disabled| {
+        let mut application = build::import_application(1, &[1]);
+        application.endpoints[0].disabled = disabled;
+        build::import(vec![application])
+    };
+    let store = SqliteStore::open(options(data.path())).expect("the directory is free");
+    store.import(import(false)).await.expect("imports").expect("nobody else has the uid");
+    store.close().await;
+    let older = rusqlite::Connection::open(database(data.path())).expect("opens");
+    older.execute_batch("ALTER TABLE endpoint DROP COLUMN declared_disabled; PRAGMA user_version = 1").expect("writes");
+    drop(older);
+
+    let store = SqliteStore::open(options(data.path())).expect("the older form is no obstacle");
+    let by_hand = StatusChange::Disable(DisableReason::Manual);
+    store.change_status(build::endpoint_id(1), by_hand, build::at(5)).await.expect("works").expect("it is there");
+    let off = async |disabled| {
+        store.import(import(disabled)).await.expect("imports").expect("nobody else has the uid");
+        let endpoint = store.endpoint(build::endpoint_id(1)).await.expect("works").expect("it is there");
+        matches!(endpoint.status, EndpointStatus::Disabled { .. })
+    };
+    assert!(off(false).await, "nobody knows what the file said before, so it says nothing new");
+    assert!(off(true).await);
+    assert!(!off(false).await, "from here on it is known");
+    store.close().await;
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hookyard_model::{
-    ApplicationId, Attempt, Delivery, DeliveryKey, DisableReason, EndpointChange, EndpointId, EndpointSettings,
-    FileKind, Message, MessageId, Next, OrderKey, OrganisationId, Rate, Revision, Seq, Timestamp, Uid,
+    ApplicationId, Attempt, Delivery, DeliveryKey, DisableReason, Endpoint, EndpointChange, EndpointId,
+    EndpointSettings, EndpointStatus, FileKind, Message, MessageId, Next, OrderKey, OrganisationId, Rate, Revision,
+    Seq, Timestamp, Uid,
 };
 
 /// A message to accept, with what it owes.
@@ -258,9 +259,38 @@ pub struct ImportEndpoint {
     pub uid: Uid,
     /// What is declared.
     pub settings: Arc<EndpointSettings>,
-    /// Whether the file switches it off. Then an enabled one becomes disabled by hand; without it, one that is disabled
-    /// by hand becomes enabled, its failure counted from scratch.
+    /// Whether the file switches it off. It is what the file says *anew* that counts: see [`Self::status_after`].
     pub disabled: bool,
+}
+
+impl ImportEndpoint {
+    /// Status and noted failure after the import of an endpoint whose present form is `old` and for which its file said
+    /// `last` before; `None` is a new one, or one of which nobody remembers what its file said.
+    ///
+    /// A new endpoint is what the file says. Afterwards a file that switches it off makes an enabled one disabled by hand,
+    /// and one that switches it on makes one that is disabled by hand enabled, its failure counted from scratch. A file
+    /// that says what it said before changes nothing: what was done by hand meanwhile stays.
+    pub fn status_after(
+        &self,
+        old: Option<&Endpoint>,
+        last: Option<bool>,
+        now: Timestamp,
+    ) -> (EndpointStatus, Option<Timestamp>) {
+        let off = EndpointStatus::Disabled { since: now, reason: DisableReason::Manual };
+        let Some(old) = old else {
+            return (if self.disabled { off } else { EndpointStatus::Enabled }, None);
+        };
+        let anew = last.is_some_and(|last| last != self.disabled).then_some(self.disabled);
+        match (&old.status, anew) {
+            (EndpointStatus::Enabled, Some(true)) => (off, old.failing_since),
+            (EndpointStatus::Disabled { reason: DisableReason::Manual, .. }, Some(false)) => {
+                (EndpointStatus::Enabled, None)
+            }
+            (EndpointStatus::Enabled | EndpointStatus::Disabled { .. } | EndpointStatus::Archived { .. }, _) => {
+                (old.status.clone(), old.failing_since)
+            }
+        }
+    }
 }
 
 /// What an import did.

@@ -127,8 +127,8 @@ pub trait Store: Send + Sync + 'static {
     /// Afterwards each declared application and endpoint exists with the declared settings; rows of the same organisation
     /// that this kind declared before and that are missing now are archived, an application with all its endpoints. An
     /// application in which anything differs, its own fields included, has one new revision, which is also that of each of
-    /// its endpoints that differ; a new application begins at revision 1. Runtime state (disabled by failure, failing
-    /// since) of rows that stay is untouched. A uid that comes back after its row was archived makes a new row.
+    /// its endpoints that differ; a new application begins at revision 1. Runtime state (disabled by failure or by hand,
+    /// failing since) of rows that stay is untouched, unless the file says another `disabled` than at its last import. A uid that comes back after its row was archived makes a new row.
     async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>>;
 
     /// Enables or disables an endpoint. Afterwards the application has a new revision. `None`: no such endpoint, or it

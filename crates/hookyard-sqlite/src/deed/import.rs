@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookyard_model::{
-    Application, ApplicationId, Declaration, DisableReason, Endpoint, EndpointStatus, FileKind, Revision, Timestamp,
+    Application, ApplicationId, Declaration, Endpoint, EndpointStatus, FileKind, Revision, Timestamp,
 };
 use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
 use rusqlite::params;
@@ -165,7 +165,11 @@ impl Work<'_> {
         revision: Revision,
     ) -> Attempted<bool> {
         let now = self.import.now;
-        let (status, failing_since) = status_of(old.map(|(_, old)| &**old), declared.disabled, now);
+        let last = match old {
+            Some((row, _)) => last_declared(books, *row)?,
+            None => None,
+        };
+        let (status, failing_since) = declared.status_after(old.map(|(_, old)| &**old), last, now);
         books.remember(declared.id.raw());
         let row = match old {
             None => insert_endpoint(books, declared, application_row, revision, &status, now)?,
@@ -178,6 +182,9 @@ impl Work<'_> {
                     declared: Some(self.declaration.clone()),
                     ..Endpoint::clone(old)
                 };
+                if last != Some(declared.disabled) {
+                    remember_declared(books, *row, declared.disabled)?;
+                }
                 if form == **old {
                     return Ok(false);
                 }
@@ -213,21 +220,6 @@ impl Work<'_> {
         let form = Form { settings: &endpoint.settings, status: &status, declared: endpoint.declared.as_ref() };
         self.report.archived += 1;
         write_form(books, row, endpoint.id, revision, &form, endpoint.failing_since, now)
-    }
-}
-
-/// Status and noted failure of a declared endpoint; only what is by hand follows the file.
-fn status_of(old: Option<&Endpoint>, disabled: bool, now: Timestamp) -> (EndpointStatus, Option<Timestamp>) {
-    let off = EndpointStatus::Disabled { since: now, reason: DisableReason::Manual };
-    let Some(old) = old else {
-        return (if disabled { off } else { EndpointStatus::Enabled }, None);
-    };
-    match (&old.status, disabled) {
-        (EndpointStatus::Enabled, true) => (off, old.failing_since),
-        (EndpointStatus::Disabled { reason: DisableReason::Manual, .. }, false) => (EndpointStatus::Enabled, None),
-        (EndpointStatus::Enabled | EndpointStatus::Disabled { .. } | EndpointStatus::Archived { .. }, true | false) => {
-            (old.status.clone(), old.failing_since)
-        }
     }
 }
 
@@ -294,8 +286,8 @@ fn insert_endpoint(
 ) -> Attempted<i64> {
     let (status, reason, since) = status_columns(status);
     let mut statement = books.connection.prepare_cached(
-        "INSERT INTO endpoint (id, application, uid, revision, status, reason, since, created, updated) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+        "INSERT INTO endpoint (id, application, uid, revision, status, reason, since, created, updated, \
+         declared_disabled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
     )?;
     let inserted = statement.insert(params![
         declared.id.raw().as_bytes(),
@@ -306,6 +298,19 @@ fn insert_endpoint(
         reason,
         since,
         now.as_micros(),
+        declared.disabled,
     ]);
     inserted.map_err(|error| Fault::or_conflict(error, "endpoint id"))
+}
+
+/// What the file last said about an endpoint: whether it is switched off.
+fn last_declared(books: &Books<'_>, row: i64) -> Attempted<Option<bool>> {
+    let mut statement = books.connection.prepare_cached("SELECT declared_disabled FROM endpoint WHERE row = ?1")?;
+    Ok(statement.query_row([row], |row| row.get(0))?)
+}
+
+fn remember_declared(books: &Books<'_>, row: i64, disabled: bool) -> Attempted<()> {
+    let mut statement = books.connection.prepare_cached("UPDATE endpoint SET declared_disabled = ?2 WHERE row = ?1")?;
+    statement.execute(params![row, disabled])?;
+    Ok(())
 }

@@ -256,6 +256,32 @@ pub async fn the_file_switches_endpoints_off_and_on(ground: Arc<dyn Ground>) {
     assert_eq!(fixture.endpoint(2).await.status, EndpointStatus::Enabled);
 }
 
+pub async fn what_was_switched_by_hand_stays_until_the_file_says_something_else(ground: Arc<dyn Ground>) {
+    let fixture = Fixture::empty(ground).await;
+    let off = |since: Timestamp| EndpointStatus::Disabled { since, reason: DisableReason::Manual };
+    let by_hand = async |n, change, seconds| {
+        let changed = fixture.store().change_status(endpoint_id(n), change, at(seconds)).await.expect(WORKS);
+        assert!(changed.is_some(), "it is there");
+    };
+    let first = || vec![build::import_endpoint(1), switched_off(2)];
+    fixture.import(file(5, first())).await;
+    by_hand(1, StatusChange::Disable(DisableReason::Manual), 6).await;
+    by_hand(2, StatusChange::Enable, 7).await;
+    assert_eq!(fixture.import(file(10, first())).await, report(0, 0, 0, 3));
+    assert_eq!(fixture.import(file(11, vec![edited(1), switched_off(2)])).await, report(0, 1, 0, 2));
+    let fixture = fixture.crash(at(20)).await;
+    assert_eq!(fixture.import(file(21, first())).await, report(0, 1, 0, 2), "only the description");
+    assert_eq!(fixture.endpoint(1).await.status, off(at(6)), "the file has nothing new to say");
+    assert_eq!(fixture.endpoint(2).await.status, EndpointStatus::Enabled);
+
+    let other_way_round = || vec![switched_off(1), build::import_endpoint(2)];
+    assert_eq!(fixture.import(file(30, other_way_round())).await, report(0, 0, 0, 3), "both are what it says already");
+    assert_eq!(fixture.endpoint(1).await.status, off(at(6)), "since it was switched off");
+    assert_eq!(fixture.import(file(40, first())).await, report(0, 2, 0, 1), "it was remembered all the same");
+    assert_eq!(fixture.endpoint(1).await.status, EndpointStatus::Enabled);
+    assert_eq!(fixture.endpoint(2).await.status, off(at(40)));
+}
+
 pub async fn runtime_state_survives_an_import(ground: Arc<dyn Ground>) {
     let fixture = Fixture::new(ground).await;
     fixture.accept(1, &[(1, FirstState::Leased), (2, FirstState::Leased)]).await;

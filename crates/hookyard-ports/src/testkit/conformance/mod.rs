@@ -147,6 +147,7 @@ macro_rules! conformance_tests {
             file_kinds_leave_each_others_rows_alone
             organisations_leave_each_others_rows_alone
             the_file_switches_endpoints_off_and_on
+            what_was_switched_by_hand_stays_until_the_file_says_something_else
             runtime_state_survives_an_import
             applications_are_listed_by_id_page_by_page
         }

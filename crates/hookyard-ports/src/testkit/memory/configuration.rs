@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hookyard_model::{
-    Application, ApplicationId, Declaration, DisableReason, Endpoint, EndpointChange, EndpointId, EndpointStatus,
-    OrganisationId, Revision, Timestamp, Uid,
+    Application, ApplicationId, Declaration, Endpoint, EndpointChange, EndpointId, EndpointStatus, OrganisationId,
+    Revision, Timestamp, Uid,
 };
 
 use crate::store::{Import, ImportApplication, ImportError, ImportReport, Result, StatusChange, StoreError};
@@ -16,6 +16,8 @@ pub(super) struct Configuration {
     applications: BTreeMap<ApplicationId, Application>,
     /// The forms of each endpoint, the present one last.
     endpoints: BTreeMap<EndpointId, Vec<Arc<Endpoint>>>,
+    /// What its file last said about each declared endpoint: whether it is switched off.
+    declared_disabled: BTreeMap<EndpointId, bool>,
     /// At which cursor each endpoint changed last.
     changed: BTreeMap<EndpointId, u64>,
     cursor: u64,
@@ -225,9 +227,11 @@ impl Configuration {
             if old.is_none() && self.endpoints.contains_key(&endpoint.id) {
                 return Err(StoreError::Conflict { constraint: "endpoint id" });
             }
-            let (status, failing_since) = status_of(old.as_ref(), endpoint.disabled, import.now);
+            let endpoint_id = old.as_ref().map_or(endpoint.id, |old| old.id);
+            let last = self.declared_disabled.insert(endpoint_id, endpoint.disabled);
+            let (status, failing_since) = endpoint.status_after(old.as_ref(), last, import.now);
             let form = Endpoint {
-                id: old.as_ref().map_or(endpoint.id, |old| old.id),
+                id: endpoint_id,
                 application: id,
                 uid: Some(endpoint.uid.clone()),
                 revision: old.as_ref().map_or(revision, |old| old.revision),
@@ -265,20 +269,5 @@ fn count(report: &mut ImportReport, existed: bool, differs: bool) {
         (false, _) => report.created += 1,
         (true, true) => report.updated += 1,
         (true, false) => report.unchanged += 1,
-    }
-}
-
-/// Status and noted failure of a declared endpoint; only what is by hand follows the file.
-fn status_of(old: Option<&Endpoint>, disabled: bool, now: Timestamp) -> (EndpointStatus, Option<Timestamp>) {
-    let off = EndpointStatus::Disabled { since: now, reason: DisableReason::Manual };
-    let Some(old) = old else {
-        return (if disabled { off } else { EndpointStatus::Enabled }, None);
-    };
-    match (&old.status, disabled) {
-        (EndpointStatus::Enabled, true) => (off, old.failing_since),
-        (EndpointStatus::Disabled { reason: DisableReason::Manual, .. }, false) => (EndpointStatus::Enabled, None),
-        (EndpointStatus::Enabled | EndpointStatus::Disabled { .. } | EndpointStatus::Archived { .. }, true | false) => {
-            (old.status.clone(), old.failing_since)
-        }
     }
 }
