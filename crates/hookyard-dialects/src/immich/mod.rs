@@ -12,7 +12,7 @@
 //! deeper, which Hookyard itself would not read back.
 
 mod catalogue;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::time::Duration;
 
@@ -24,21 +24,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::json::{self, MemberOrder, Style};
 use crate::{
-    CatalogueEntry, Choices, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec,
-    Outbound, RawRequest, SettingsError, Verified, envelope, header, option, shared_secret,
+    CatalogueEntry, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound,
+    RawRequest, SettingsError, Verified, envelope, header, shared_secret,
 };
 
 const EVENT: &str = "x-immich-event";
 const DELIVERY_ID: &str = "x-immich-delivery-id";
 const TIMESTAMP: &str = "x-immich-timestamp";
 
-static REDACT: OptionSpec = OptionSpec {
-    name: "redact",
-    choices: Choices::OneOf(&["true", "false"]),
-    default: "true",
-    meaning: "Whether passwords, tokens and keys in `Config*`, `UserSignup` and `Job*` events leave as `REDACTED`.",
-};
-static OPTIONS: [OptionSpec; 1] = [REDACT];
+static OPTIONS: [OptionSpec; 1] = [secrets::REDACT];
 
 /// The dialect.
 pub(crate) struct Immich;
@@ -88,8 +82,7 @@ impl Outbound for Immich {
     }
 
     fn encode(&self, message: &Message, endpoint: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
-        let is_redacted = option::given(&endpoint.settings, &REDACT) != Some("false");
-        encode(&delivery_id(message.id, endpoint.id), message, is_redacted)
+        encode(&delivery_id(message.id, endpoint.id), message, secrets::are_masked(&endpoint.settings))
     }
 
     fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
@@ -98,9 +91,9 @@ impl Outbound for Immich {
 }
 
 /// The request for a message under this id.
-fn encode(id: &str, message: &Message, is_redacted: bool) -> Result<Encoded, EncodeError> {
+fn encode(id: &str, message: &Message, are_masked: bool) -> Result<Encoded, EncodeError> {
     let payload = envelope::payload(message)?;
-    let payload = secrets::masked(&message.event_type, payload, is_redacted).map_err(envelope::not_json)?;
+    let payload = secrets::masked(&message.event_type, payload, are_masked).map_err(envelope::not_json)?;
     let event = message.event_type.as_str();
     let timestamp = milliseconds(message.time());
     let mut body = Vec::with_capacity(payload.len() + event.len() + 128);

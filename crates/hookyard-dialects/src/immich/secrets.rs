@@ -3,14 +3,24 @@
 //! Immich announces its whole settings with `ConfigInit`, `ConfigUpdate` and `ConfigValidate`: the password of its mail
 //! server and the secret of its OAuth client among them. `UserSignup` carries the new user's password in clear, and the
 //! `Job*` events the data of any job: that password again, and the headers of Immich's own webhooks. No other event is
-//! looked into, so that what an application announces under names of its own leaves as it is.
+//! looked into, so that what an application announces under names of its own leaves as it is. Called by both dialects of
+//! Immich before they encode.
 
 use std::borrow::Cow;
 
-use hookyard_model::EventType;
+use hookyard_model::{EndpointSettings, EventType};
 
 use crate::json::JsonError;
 use crate::redact::redact;
+use crate::{Choices, OptionSpec, option};
+
+/// Whether an endpoint gets them.
+pub(crate) static REDACT: OptionSpec = OptionSpec {
+    name: "redact",
+    choices: Choices::OneOf(&["true", "false"]),
+    default: "true",
+    meaning: "Whether passwords, tokens and keys in `Config*`, `UserSignup` and `Job*` events leave as `REDACTED`.",
+};
 
 /// The events that are looked into. Older versions of Immich write them with dots and in lower case.
 const EVENTS: [&str; 9] = [
@@ -42,13 +52,18 @@ const ENDINGS: [&str; 11] = [
     "token",
 ];
 
-/// The payload of such an event, without its secrets where they are not wanted.
-pub(super) fn masked<'a>(
+/// Whether the endpoint gets payloads without secrets, as it does unless it says otherwise.
+pub(crate) fn are_masked(endpoint: &EndpointSettings) -> bool {
+    option::given(endpoint, &REDACT) != Some("false")
+}
+
+/// The payload, without its secrets where it may have some and they are to be masked.
+pub(crate) fn masked<'a>(
     event_type: &EventType,
     payload: &'a [u8],
-    is_redacted: bool,
+    are_masked: bool,
 ) -> Result<Cow<'a, [u8]>, JsonError> {
-    if is_redacted && has_secrets(event_type.as_str()) {
+    if are_masked && has_secrets(event_type.as_str()) {
         redact(payload, |_, name| is_secret(name))
     } else {
         Ok(Cow::Borrowed(payload))
@@ -74,8 +89,8 @@ mod tests {
 
     fn check(event_type: &str, json: &str, expected: &str) {
         let event_type = event_type.parse().expect("a name");
-        let masked = |is_redacted| {
-            let masked = masked(&event_type, json.as_bytes(), is_redacted).expect("it is JSON");
+        let masked = |are_masked| {
+            let masked = masked(&event_type, json.as_bytes(), are_masked).expect("it is JSON");
             String::from_utf8(masked.into_owned()).expect("UTF-8")
         };
         assert_eq!(masked(true), expected, "{event_type:?}");

@@ -2,13 +2,15 @@
 //!
 //! `trigger` is the event type and `data` the payload; `type` names the form of `data` and is the endpoint's to say. The
 //! body carries neither id nor time, so a request that comes in has no event time, and a repeat of it cannot be told from
-//! a second event. Who sends is told by the one header that the action lets its user set.
+//! a second event. Who sends is told by the one header that the action lets its user set. Immich hands its action no event
+//! that carries a secret; what others publish is masked as under `immich`.
 //!
 //! Described at <https://github.com/immich-app/immich/pull/29404>.
 
 use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp, limits};
 use http::HeaderMap;
 
+use crate::immich::secrets;
 use crate::json::{self, MemberOrder, Style};
 use crate::{
     CatalogueEntry, Choices, DecodeError, Decoded, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound,
@@ -24,7 +26,7 @@ static TYPE: OptionSpec = OptionSpec {
     default: ASSET,
     meaning: "What the body's `type` says: the form of its `data`.",
 };
-static OPTIONS: [OptionSpec; 1] = [TYPE];
+static OPTIONS: [OptionSpec; 2] = [TYPE, secrets::REDACT];
 
 static EVENTS: [CatalogueEntry; 1] = [CatalogueEntry {
     name: "AssetCreate",
@@ -78,13 +80,15 @@ impl Outbound for ImmichWorkflow {
 
     fn encode(&self, message: &Message, endpoint: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
         let payload = envelope::payload(message)?;
+        let payload = secrets::masked(&message.event_type, payload, secrets::are_masked(&endpoint.settings));
+        let payload = payload.map_err(envelope::not_json)?;
         let mut body = Vec::with_capacity(payload.len() + 128);
         body.extend_from_slice(b"{\"type\":");
         json::write_text(option::given(&endpoint.settings, &TYPE).unwrap_or(ASSET), Style::JavaScript, &mut body);
         body.extend_from_slice(b",\"trigger\":");
         json::write_text(message.event_type.as_str(), Style::JavaScript, &mut body);
         body.extend_from_slice(b",\"data\":");
-        json::write(payload, Style::JavaScript, MemberOrder::AsWritten, &mut body).map_err(envelope::not_json)?;
+        json::write(&payload, Style::JavaScript, MemberOrder::AsWritten, &mut body).map_err(envelope::not_json)?;
         body.push(b'}');
         Ok(envelope::encoded(body))
     }

@@ -39,6 +39,18 @@ fn the_published_body_leaves_and_comes_in() {
 }
 
 #[test]
+fn secrets_leave_only_when_the_endpoint_says_so() {
+    let mut message = message(r#"{"id":"u","password":"canary"}"#);
+    message.event_type = "UserSignup".parse().expect("a name");
+    let body = |endpoint: &Endpoint| ImmichWorkflow.encode(&message, endpoint, 0).expect("it can be encoded").body;
+    let mut endpoint = endpoint("immich-workflow");
+    assert!(body(&endpoint).ends_with(br#""data":{"id":"u","password":"REDACTED"}}"#));
+    Arc::make_mut(&mut endpoint.settings).options.insert("redact".to_owned(), "false".to_owned());
+    assert_eq!(check_settings(&ImmichWorkflow, &endpoint.settings), Ok(()));
+    assert!(body(&endpoint).ends_with(br#""data":{"id":"u","password":"canary"}}"#));
+}
+
+#[test]
 fn settings_that_say_nothing_or_would_sign_are_refused() {
     assert_eq!(check_settings(&ImmichWorkflow, &typed("AlbumV1").settings), Ok(()));
     for (length, fine) in [(0, false), (256, true), (257, false)] {
