@@ -1,4 +1,4 @@
-//! `serve --demo`: an application with two endpoints, a receiver for them, and a trickle of events.
+//! `serve --demo`: applications in the formats of several systems, a receiver for them, and a trickle of events.
 //!
 //! Called by `serve` and by the wiring. It uses only what every deployment has: rows imported as a file's rows are, the
 //! publisher, and HTTP. It runs on the data directory that `serve` would use anyway, so that every command works without
@@ -10,9 +10,11 @@
 mod events;
 mod fault;
 mod receiver;
+mod systems;
 mod trickle;
 mod welcome;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,8 @@ use anyhow::Context as _;
 use hookyard_accept::Publisher;
 use hookyard_dialects::{SecretForm, SignatureAlgorithm};
 use hookyard_model::{
-    EndpointSettings, EventPattern, FileKind, OrganisationId, RetryPolicy, Secret, SigningKeys, Timestamp, Uid,
+    DialectName, EndpointSettings, EventPattern, FileKind, OrganisationId, RetryPolicy, Secret, SigningKeys, Timestamp,
+    Uid,
 };
 use hookyard_ports::store::{ApplicationRef, Import, ImportApplication, ImportEndpoint};
 use hookyard_ports::{Clock, Ids, Rng as _, Store, SystemClock, SystemRng};
@@ -30,11 +33,12 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use self::receiver::Receiver;
+use self::systems::{SYSTEMS, System};
 use self::trickle::Trickle;
 use crate::cmd::Failure;
 use crate::config::{LogFormat, Settings};
 
-/// The application's uid.
+/// The uid of the application that has no other system's format.
 const APPLICATION: &str = "demo";
 /// The endpoint at which everything arrives, and its path.
 const GOOD: &str = "good";
@@ -98,27 +102,35 @@ impl Demo {
         Running { receiver, tasks, stop }
     }
 
-    fn import(&self, ids: &Ids) -> ImportApplication {
-        let endpoint = |uid: &str, event_types: Option<Vec<EventPattern>>| {
-            let url = format!("http://{}/{uid}", self.receiver.address());
-            let url = Url::parse(&url).expect("an address and a word make a URL");
-            let mut settings = EndpointSettings::new(url, "standard".parse().expect("it is a dialect's name"));
+    fn import(&self, ids: &Ids) -> Vec<ImportApplication> {
+        let standard = |uid: &str, event_types: Option<Vec<EventPattern>>| {
+            let mut settings = self.endpoint(uid, "standard".parse().expect("it is a dialect's name"));
             settings.keys = SigningKeys::single(self.secret.expose().clone());
-            settings.retry = Some(RetryPolicy::Fixed { delay: RETRY_DELAY, retries: RETRIES });
             settings.event_types = event_types;
-            ImportEndpoint { id: ids.endpoint(), uid: uid_of(uid), settings: Arc::new(settings), disabled: false }
+            (uid_of(uid), settings)
         };
         let shaky_types = SHAKY_TYPES.map(|pattern| pattern.parse().expect("it is a pattern"));
-        ImportApplication {
-            id: ids.application(),
-            uid: uid_of(APPLICATION),
-            name: "Demo".to_owned(),
-            metadata: std::collections::BTreeMap::new(),
-            rate_limit: None,
-            // The receiver speaks plain HTTP over loopback, whatever the deployment asks of others.
-            require_https: Some(false),
-            endpoints: vec![endpoint(GOOD, None), endpoint(SHAKY, Some(shaky_types.into()))],
-        }
+        let own = application(
+            ids,
+            (APPLICATION, "Demo"),
+            BTreeMap::new(),
+            vec![standard(GOOD, None), standard(SHAKY, Some(shaky_types.into()))],
+        );
+        let of_system = |system: &System| {
+            let mut settings = self.endpoint(system.dialect, system.dialect_name());
+            system.prove(&mut settings, &self.secret);
+            let endpoints = vec![(uid_of(system.dialect), settings)];
+            application(ids, (system.application, system.name), system.metadata(), endpoints)
+        };
+        std::iter::once(own).chain(SYSTEMS.iter().map(of_system)).collect()
+    }
+
+    /// An endpoint at a path of the receiver.
+    fn endpoint(&self, path: &str, dialect: DialectName) -> EndpointSettings {
+        let url = format!("http://{}/{path}", self.receiver.address());
+        let mut settings = EndpointSettings::new(Url::parse(&url).expect("an address and a word make a URL"), dialect);
+        settings.retry = Some(RetryPolicy::Fixed { delay: RETRY_DELAY, retries: RETRIES });
+        settings
     }
 }
 
@@ -147,15 +159,35 @@ pub(crate) async fn declare(demo: Option<&Demo>, store: &dyn Store, ids: &Ids, n
         if declared != Some(FileKind::Demo) {
             return Ok(());
         }
-        tracing::info!(application = APPLICATION, "archived the application of an earlier `{DECLARED_BY}`");
+        tracing::info!(application = APPLICATION, "archived the applications of an earlier `{DECLARED_BY}`");
     }
-    let applications = demo.map(|demo| demo.import(ids)).into_iter().collect();
+    let applications = demo.map(|demo| demo.import(ids)).unwrap_or_default();
     let import = Import { kind: FileKind::Demo, file: DECLARED_BY.to_owned(), organisation, applications, now };
     let imported = store.import(import).await.context("the demo's rows cannot be imported")?;
     imported.map_err(|error| {
         Failure::configuration(format_args!("{error}\nhint: `--demo` declares that application itself; rename yours"))
     })?;
     Ok(())
+}
+
+fn application(
+    ids: &Ids,
+    (uid, name): (&str, &str),
+    metadata: BTreeMap<String, String>,
+    endpoints: Vec<(Uid, EndpointSettings)>,
+) -> ImportApplication {
+    let endpoint =
+        |(uid, settings)| ImportEndpoint { id: ids.endpoint(), uid, settings: Arc::new(settings), disabled: false };
+    ImportApplication {
+        id: ids.application(),
+        uid: uid_of(uid),
+        name: name.to_owned(),
+        metadata,
+        rate_limit: None,
+        // The receiver speaks plain HTTP over loopback, whatever the deployment asks of others.
+        require_https: Some(false),
+        endpoints: endpoints.into_iter().map(endpoint).collect(),
+    }
 }
 
 fn uid_of(text: &str) -> Uid {

@@ -4,7 +4,8 @@
 //! 401 when it does not match. `POST /fail` and `POST /recover` are for whoever tries the demo; `GET /` shows the counts.
 //! Bounded like a door, because every process of the machine can reach it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +28,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::fault::Fault;
+use super::systems::SYSTEMS;
 use super::{GOOD, SHAKY};
 
-/// Connections at once: more than both endpoints use together.
+/// Connections at once: more than all endpoints use together.
 const CONNECTIONS: usize = 256;
 /// Messages whose failed attempts are remembered.
 const REMEMBERED: usize = 1_000;
@@ -48,7 +50,8 @@ pub(super) struct Receiver {
 
 struct Shared {
     secret: Secret<String>,
-    inbound: &'static dyn Inbound,
+    /// What each path is called in the counts, and what verifies and reads what arrives there.
+    paths: BTreeMap<&'static str, &'static dyn Inbound>,
     clock: Arc<dyn Clock>,
     fault: Mutex<Fault>,
     tally: Arc<Tally>,
@@ -62,12 +65,12 @@ pub(super) struct Tally {
 
 #[derive(Default)]
 struct Counts {
-    good: u64,
-    shaky: u64,
+    /// What arrived, by path.
+    verified: BTreeMap<&'static str, u64>,
     failed: u64,
     unverified: u64,
-    /// Failed attempts by message and endpoint, until it arrives.
-    tries: HashMap<(String, &'static str), u32>,
+    /// Failed attempts by path and body, which is the same on every attempt, until it arrives.
+    tries: HashMap<(&'static str, u64), u32>,
 }
 
 impl Receiver {
@@ -76,10 +79,12 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let name: DialectName = "standard".parse().expect("it is a dialect's name");
-        let inbound = hookyard_dialects::find(&name).and_then(hookyard_dialects::Dialect::inbound);
+        let standard = hookyard_dialects::find(&name).and_then(hookyard_dialects::Dialect::inbound);
+        let standard = standard.expect("the dialect `standard` verifies");
+        let own = [(GOOD, standard), (SHAKY, standard)];
+        let paths = own.into_iter().chain(SYSTEMS.iter().map(|system| (system.dialect, system.inbound())));
         let fault = Mutex::new(Fault::new(clock.monotonic()));
-        let inbound = inbound.expect("the dialect `standard` verifies");
-        let shared = Arc::new(Shared { secret, inbound, clock, fault, tally: Arc::default() });
+        let shared = Arc::new(Shared { secret, paths: paths.collect(), clock, fault, tally: Arc::default() });
         let receiver = Self { address, shared, stop: CancellationToken::new(), connections: TaskTracker::new() };
         let accepting =
             accept(listener, Arc::clone(&receiver.shared), receiver.stop.clone(), receiver.connections.clone());
@@ -108,31 +113,40 @@ impl Receiver {
 impl Tally {
     /// The counts in words.
     pub(super) fn shown(&self) -> String {
-        let Counts { good, shaky, failed, unverified, .. } = &*self.counts.lock();
-        let verified = format!("verified {good} at `{GOOD}` and {shaky} at `{SHAKY}`, and answered 503 to {failed}");
-        if *unverified == 0 { verified } else { format!("{verified}; {unverified} had a wrong signature") }
+        let Counts { verified, failed, unverified, .. } = &*self.counts.lock();
+        let verified: Vec<String> = verified.iter().map(|(path, count)| format!("{count} at `{path}`")).collect();
+        let verified = if verified.is_empty() { "none".to_owned() } else { verified.join(", ") };
+        let shown = format!("verified {verified}, and answered 503 to {failed}");
+        if *unverified == 0 { shown } else { format!("{shown}; {unverified} had a wrong signature") }
     }
 
     fn json(&self) -> String {
-        let Counts { good, shaky, failed, unverified, .. } = &*self.counts.lock();
-        json!({ "good": good, "shaky": shaky, "failed": failed, "unverified": unverified }).to_string()
+        let Counts { verified, failed, unverified, .. } = &*self.counts.lock();
+        json!({ "verified": verified, "failed": failed, "unverified": unverified }).to_string()
     }
 
-    fn fail(&self, message: &str, endpoint: &'static str) {
+    fn fail(&self, path: &'static str, body: &[u8]) {
         let counts = &mut *self.counts.lock();
         counts.failed += 1;
-        let key = (message.to_owned(), endpoint);
+        let key = (path, digest(body));
         if counts.tries.len() < REMEMBERED || counts.tries.contains_key(&key) {
             *counts.tries.entry(key).or_default() += 1;
         }
     }
 
     /// Counts an arrival, and tells how often it failed before.
-    fn arrive(&self, message: &str, endpoint: &'static str) -> u32 {
+    fn arrive(&self, path: &'static str, body: &[u8]) -> u32 {
         let counts = &mut *self.counts.lock();
-        *(if endpoint == SHAKY { &mut counts.shaky } else { &mut counts.good }) += 1;
-        counts.tries.remove(&(message.to_owned(), endpoint)).unwrap_or(0)
+        *counts.verified.entry(path).or_default() += 1;
+        counts.tries.remove(&(path, digest(body))).unwrap_or(0)
     }
+}
+
+/// Tells bodies apart well enough for a line of the log.
+fn digest(body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken, connections: TaskTracker) {
@@ -186,9 +200,11 @@ impl Shared {
                 answer.headers_mut().insert(header::CONTENT_TYPE, json);
                 answer
             }
-            (&Method::POST, "/good") => self.receive(GOOD, &head, &body.to_bytes()),
-            (&Method::POST, "/shaky") => self.receive(SHAKY, &head, &body.to_bytes()),
-            _ => text(StatusCode::NOT_FOUND, "here are: GET /, POST /fail?seconds=30, POST /recover"),
+            (&Method::POST, path) => match self.paths.get_key_value(path.trim_start_matches('/')) {
+                Some((path, inbound)) => self.receive(path, *inbound, &head, &body.to_bytes()),
+                None => nothing_here(),
+            },
+            _ => nothing_here(),
         }
     }
 
@@ -208,28 +224,39 @@ impl Shared {
     }
 
     /// Does with a delivery what a receiver does.
-    fn receive(&self, endpoint: &'static str, head: &http::request::Parts, body: &Bytes) -> Answer {
+    fn receive(&self, path: &'static str, inbound: &dyn Inbound, head: &http::request::Parts, body: &Bytes) -> Answer {
         let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let request = RawRequest { method: &head.method, target, headers: &head.headers, body };
         let secrets = std::slice::from_ref(&self.secret);
-        if let Verified::Refused(why) = self.inbound.verify(&request, secrets, self.clock.now()) {
+        if let Verified::Refused(why) = inbound.verify(&request, secrets, self.clock.now()) {
             self.tally.counts.lock().unverified += 1;
-            tracing::warn!(%endpoint, "the demo's receiver refused a request: {why}");
+            tracing::warn!(endpoint = path, "the demo's receiver refused a request: {why}");
             return text(StatusCode::UNAUTHORIZED, why.to_string());
         }
-        let message = head.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        if self.fault.lock().holds(endpoint == SHAKY, self.clock.monotonic()) {
-            self.tally.fail(message, endpoint);
+        let decoded = match inbound.decode(&request) {
+            Ok(decoded) => decoded,
+            Err(why) => {
+                tracing::warn!(endpoint = path, "the demo's receiver cannot read a request: {why}");
+                return text(StatusCode::BAD_REQUEST, why.to_string());
+            }
+        };
+        if self.fault.lock().holds(path == SHAKY, self.clock.monotonic()) {
+            self.tally.fail(path, body);
             return text(StatusCode::SERVICE_UNAVAILABLE, "this receiver fails for a while, as a demonstration");
         }
-        let failed = self.tally.arrive(message, endpoint);
+        let failed = self.tally.arrive(path, body);
         if failed > 0 {
-            tracing::info!(message_id = %message, %endpoint, "arrived on attempt {}, signature verified", failed + 1);
+            let event_type = decoded.event_type;
+            tracing::info!(endpoint = path, %event_type, "arrived on attempt {}, its sender verified", failed + 1);
         }
         let mut answer = text(StatusCode::NO_CONTENT, "");
         answer.headers_mut().remove(header::CONTENT_TYPE);
         answer
     }
+}
+
+fn nothing_here() -> Answer {
+    text(StatusCode::NOT_FOUND, "here are: GET /, POST /fail?seconds=30, POST /recover")
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> Answer {
@@ -252,17 +279,17 @@ mod tests {
     fn what_is_remembered_of_failures_is_bounded_and_forgotten_on_arrival() {
         let tally = Tally::default();
         for n in 0..REMEMBERED + 10 {
-            tally.fail(&format!("m{n}"), SHAKY);
+            tally.fail(SHAKY, format!("m{n}").as_bytes());
         }
-        tally.fail("m0", SHAKY);
+        tally.fail(SHAKY, b"m0");
         assert_eq!(tally.counts.lock().tries.len(), REMEMBERED);
-        assert_eq!(tally.arrive("m0", GOOD), 0, "the other endpoint's failures are its own");
-        assert_eq!(tally.arrive("m0", SHAKY), 2);
-        assert_eq!(tally.arrive("m0", SHAKY), 0);
+        assert_eq!(tally.arrive(GOOD, b"m0"), 0, "the other endpoint's failures are its own");
+        assert_eq!(tally.arrive(SHAKY, b"m0"), 2);
+        assert_eq!(tally.arrive(SHAKY, b"m0"), 0);
         assert_eq!(tally.counts.lock().tries.len(), REMEMBERED - 1);
         assert_eq!(
             tally.shown(),
-            format!("verified 1 at `good` and 2 at `shaky`, and answered 503 to {}", REMEMBERED + 11)
+            format!("verified 1 at `good`, 2 at `shaky`, and answered 503 to {}", REMEMBERED + 11)
         );
     }
 }

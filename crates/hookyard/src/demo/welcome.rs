@@ -9,6 +9,7 @@ use std::path::Path;
 
 use hookyard_model::MessageId;
 
+use super::systems::SYSTEMS;
 use super::{APPLICATION, GOOD, SHAKY};
 use crate::config::key;
 
@@ -38,6 +39,13 @@ fn text(program: &str, address: SocketAddr, data: &Path, receiver: SocketAddr, f
     let mut commands = vec![
         ("what was accepted", format!("{program} messages list {APPLICATION}{access}")),
         ("publish one yourself", format!("{program} send {APPLICATION} hello.world '{{\"hello\":\"world\"}}'{access}")),
+        (
+            "publish as a to-do app does",
+            format!(
+                "{program} send demo-vikunja task.created '{{\"task\":{{\"id\":1,\"title\":\"Oil the hinges\"}}}}'{access}"
+            ),
+        ),
+        ("what a photo server announced", format!("{program} messages list demo-immich{access}")),
         ("who gets it, and where", format!("{program} endpoints list {APPLICATION}{access}")),
     ];
     if let Some(first) = first {
@@ -51,11 +59,14 @@ fn text(program: &str, address: SocketAddr, data: &Path, receiver: SocketAddr, f
     commands.push(("what it verified", format!("curl http://{receiver}/")));
     commands.push(("count everything", format!("curl http://{address}/metrics")));
 
+    let systems: Vec<String> = SYSTEMS.iter().map(|system| format!("`{}`", system.application)).collect();
+    let systems = systems.join(", ");
     let mut text = format!(
-        "\nThe demo runs: application `{APPLICATION}` publishes an event every 2 s. Endpoint `{GOOD}` gets all of them; \
-         endpoint\n`{SHAKY}` gets orders and tasks, fails for the first 8 s of every minute and recovers. Both lead to a \
-         receiver in\nthis process, at http://{receiver}, that verifies each signature. A failed attempt is a line \
-         below, tried again\nafter 5 s; what arrives at once is silent.\n\nIn another terminal, in this directory:\n\n"
+        "\nThe demo runs: an event happens every 2 s. Every second one is of application `{APPLICATION}`: endpoint \
+         `{GOOD}` gets all of\nthem; endpoint `{SHAKY}` gets orders and tasks, fails for the first 8 s of every minute \
+         and recovers. The others are of\n{systems}; each leaves as that system would send\nit. All lead to a \
+         receiver in this process, at http://{receiver}, that verifies who sent them. A failed\nattempt is a line \
+         below, tried again after 5 s; what arrives at once is silent.\n\nIn another terminal, in this directory:\n\n"
     );
     for (what, command) in commands {
         let _ = writeln!(text, "  # {what}\n  {command}");
@@ -109,7 +120,7 @@ mod tests {
         for (address, server) in [("0.0.0.0:99", "http://127.0.0.1:99"), ("[::]:99", "http://[::1]:99")] {
             let text = shown("/opt/hook yard", address, "/srv/it's");
             let commands: Vec<&str> = text.lines().filter(|line| line.contains("hook yard")).collect();
-            assert_eq!(commands.len(), 3);
+            assert_eq!(commands.len(), 5);
             for command in commands {
                 assert!(command.starts_with("  '/opt/hook yard' "), "{command}");
                 assert!(command.ends_with(&format!(r" --server {server} --data '/srv/it'\''s'")), "{command}");
