@@ -2,11 +2,12 @@
 //!
 //! Starts this program again as server, generator and receiver, in a temporary directory on the disk to be measured.
 //! `bench` tells throughput, CPU, latency and size beside the ceiling of a bare HTTP hop; `bench isolation` what dead
-//! receivers cost a healthy one; `bench crash` that nothing acknowledged is lost to `kill -9`. Each fails when a promise
+//! receivers cost a healthy one; `bench dialects` what each dialect costs; `bench crash` that nothing acknowledged is lost to `kill -9`. Each fails when a promise
 //! is broken, and never because the machine is slow.
 
 mod client;
 mod crash;
+mod dialects;
 mod generate;
 mod isolation;
 mod measure;
@@ -82,6 +83,15 @@ enum Scenario {
         #[arg(long)]
         at_most: Option<f64>,
     },
+    /// What a message costs in each dialect, beside `standard`
+    Dialects {
+        /// Messages for each dialect in each round
+        #[arg(long, default_value_t = 20_000)]
+        messages: u64,
+        /// How often each dialect has its turn
+        #[arg(long, default_value_t = 3)]
+        rounds: u64,
+    },
     /// Kill the server at random moments under load; nothing acknowledged may be lost
     Crash {
         /// How often it is killed
@@ -123,6 +133,13 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
                 Some(at_most) => judge(&measured, *at_most),
                 None => Ok(()),
             }
+        }
+        Some(Scenario::Dialects { messages, rounds }) => {
+            let (messages, rounds) = ((*messages).max(1), (*rounds).max(1));
+            let (payload, connections) = (bench.payload, bench.connections.max(1));
+            let options = dialects::Options { messages, rounds, payload, connections };
+            let measured = dialects::run(options, path).await?;
+            report::print(&measured, bench.json, report::dialects)
         }
         Some(Scenario::Crash { rounds, connections }) => {
             let proved = crash::run(*rounds, *connections, path).await?;

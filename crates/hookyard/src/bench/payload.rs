@@ -1,11 +1,16 @@
-//! The payload of a benchmark's message: its number and when it was sent, at fixed places, and padding.
+//! The payload of a benchmark's message: its number, when it was sent, and padding.
+//!
+//! Read back from whatever a dialect builds around it, members in any order: each value has a fixed length and is found by
+//! its name.
 
 /// Bytes before the padding.
 const HEAD: usize = r#"{"n":"0123456789","at":"01234567890123456789","pad":""#.len();
 /// Bytes after the padding.
 const TAIL: usize = r#""}"#.len();
-const NUMBER: std::ops::Range<usize> = 6..16;
-const TIME: std::ops::Range<usize> = 24..44;
+/// Before the number's ten digits.
+const NUMBER: &[u8] = br#""n":""#;
+/// Before the time's twenty digits.
+const TIME: &[u8] = br#""at":""#;
 
 /// Writes a payload of `size` bytes (at least the fixed part) for message `number` sent at `at` nanoseconds.
 pub(super) fn write(into: &mut Vec<u8>, size: usize, number: u64, at: u64) {
@@ -23,8 +28,11 @@ pub(super) const fn size(asked: usize) -> usize {
 
 /// The number and the time of a payload.
 pub(super) fn read(body: &[u8]) -> Option<(u64, u64)> {
-    let number = |range| std::str::from_utf8(body.get(range)?).ok()?.parse().ok();
-    Some((number(NUMBER)?, number(TIME)?))
+    let number = |name: &[u8], digits| {
+        let at = body.windows(name.len()).position(|window| window == name)? + name.len();
+        std::str::from_utf8(body.get(at..at + digits)?).ok()?.parse().ok()
+    };
+    Some((number(NUMBER, 10)?, number(TIME, 20)?))
 }
 
 #[cfg(test)]
@@ -36,5 +44,8 @@ mod tests {
         assert_eq!(payload.len(), super::size(200));
         assert_eq!(super::read(&payload), Some((42, 1_700_000_000_123_456_789)));
         assert!(serde_json::from_slice::<serde_json::Value>(&payload).is_ok());
+        let around = br#"{"event":"x","at":"00000000000000000007","data":{"n":"0000000003"}}"#;
+        assert_eq!(super::read(around), Some((3, 7)));
+        assert_eq!(super::read(b"{}"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::measure::Latency;
-use super::{crash, isolation, throughput};
+use super::{crash, dialects, isolation, throughput};
 
 /// Prints one JSON object, or the text that `text` makes of it.
 #[expect(clippy::print_stdout, reason = "the report is what the command is for")]
@@ -69,6 +69,19 @@ pub(super) fn crash(report: &crash::Report) -> String {
     table.line("killed", &format!("{} times under load", report.rounds));
     table.line("acknowledged", &format!("{} messages, all delivered", report.acknowledged));
     table.line("repeated", &format!("{} messages, every repetition logged as interrupted", report.repeated));
+    table.text
+}
+
+pub(super) fn dialects(report: &dialects::Report) -> String {
+    let mut table = Table::default();
+    table.line(
+        "CPU per message",
+        &format!("{} messages of {} bytes in each dialect", report.messages, report.payload_bytes),
+    );
+    for cost in &report.dialects {
+        let (cpu, ratio) = (cost.cpu_us_per_message, cost.beside_standard);
+        table.line(cost.dialect, &format!("{cpu:.1} µs, {ratio:.2} times `standard`"));
+    }
     table.text
 }
 

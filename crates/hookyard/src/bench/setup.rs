@@ -54,11 +54,13 @@ pub(crate) fn application(file: &mut String, uid: &str) {
 
 /// Appends an endpoint to the last application of a configuration.
 pub(crate) fn endpoint(file: &mut String, uid: &str, url: &str, more: &str) {
-    writeln!(
-        file,
-        "[[application.endpoint]]\nuid = \"{uid}\"\nurl = \"{url}\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n{more}"
-    )
-    .expect("writing to memory cannot fail");
+    endpoint_in(file, uid, url, &format!("secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n{more}"));
+}
+
+/// The same in any dialect: `more` says all but uid and URL.
+pub(crate) fn endpoint_in(file: &mut String, uid: &str, url: &str, more: &str) {
+    writeln!(file, "[[application.endpoint]]\nuid = \"{uid}\"\nurl = \"{url}\"\n{more}")
+        .expect("writing to memory cannot fail");
 }
 
 /// A token for the setup's server.

@@ -191,7 +191,8 @@ pub(crate) async fn run(options: &Options, directory: &Path) -> anyhow::Result<R
     })
 }
 
-async fn wait_for(receiver: &mut Helper, messages: u64) -> anyhow::Result<Received> {
+/// Waits until so many different messages have arrived.
+pub(super) async fn wait_for(receiver: &mut Helper, messages: u64) -> anyhow::Result<Received> {
     let clock = SystemClock::new();
     let deadline = nanoseconds(clock.now().plus(PATIENCE));
     loop {
