@@ -65,6 +65,33 @@ async fn what_is_delivered_is_left_for_the_libraries_of_others() {
     std::fs::write(exchange().join("oracle-delivered.json"), text).expect("it can be written");
 }
 
+#[tokio::test]
+async fn what_a_kiosk_announces_is_left_for_the_library_of_github() {
+    const SECRET: &str = "my_webhook_secret";
+    const HEADER: &str = "x-kiosk-signature-256";
+    let receiver = Receiver::start().await;
+    let endpoint = format!("url = \"{}\"\ndialect = \"kiosk\"\nsecret = \"{SECRET}\"", receiver.url());
+    let deployment = Deployment::new(&party(&[&endpoint]));
+    let node = deployment.start().await;
+    let payloads = [
+        r#"{"deviceID":"ed08beb1","clientName":"dining-room-pi","assets":[{"id":"bb4ce63b","type":"IMAGE"}]}"#,
+        r#"{"clientName":"<Küche> & 😀","config":{"webhooks":[{"secret":"canary"}]}}"#,
+        "{}",
+    ];
+    for payload in payloads {
+        node.publish(payload).await;
+    }
+    let mut cases = Vec::new();
+    for arrived in receiver.arrived(payloads.len()).await {
+        let body = std::str::from_utf8(&arrived.body).expect("a body of text");
+        let headers = json!({ HEADER: arrived.header(HEADER) });
+        cases.push(json!({ "header": HEADER, "secret": SECRET, "headers": headers, "body": body }));
+    }
+    node.stop().await;
+    let text = serde_json::to_string_pretty(&cases).expect("it is JSON");
+    std::fs::write(exchange().join("oracle-kiosk.json"), text).expect("it can be written");
+}
+
 #[test]
 fn what_the_libraries_of_others_sign_is_accepted() {
     let named = |path: &PathBuf| {
