@@ -37,5 +37,6 @@ mod shared;
 mod store;
 mod writer;
 
+pub use open::is_in_use;
 pub use options::{OpenError, Options};
 pub use store::SqliteStore;

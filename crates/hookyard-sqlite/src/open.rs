@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params}
 use crate::books::Bounds;
 use crate::checkpoint::Checkpoints;
 use crate::column::int;
+use crate::disk;
 use crate::marks::Marks;
 use crate::readers::{READERS, Readers};
 use crate::schema::{self, SchemaError};
@@ -113,6 +114,22 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Whether a process has a store open in the directory. Nothing there is not in use.
+///
+/// Asks for the lock as a reader and gives it back at once; a start in that very instant would be refused.
+pub fn is_in_use(directory: &Path) -> io::Result<bool> {
+    let file = match File::open(directory.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Makes the database file readable by its owner only; `SQLite` gives its companions the same mode.
 fn create(directory: &Path, file: &Path) -> Result<(), OpenError> {
     let explain = |source| explain_io(directory, source);
@@ -144,6 +161,8 @@ fn explain(file: &Path, directory: &Path, error: rusqlite::Error) -> OpenError {
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenError::ReadOnly(directory.to_owned()),
         Some(ErrorCode::DiskFull) => OpenError::Full(directory.to_owned()),
+        // Growing the shared memory beside the database says only that it failed, not why.
+        Some(ErrorCode::SystemIoFailure) if disk::is_full(file) => OpenError::Full(directory.to_owned()),
         _ => OpenError::Database { file: file.to_owned(), source: error },
     }
 }
@@ -169,10 +188,7 @@ fn check_size(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     };
     // Reading the schema reads the header, and what a crash left in the write-ahead log.
     let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-    tables.map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => corrupt(error.to_string()),
-        _ => OpenError::Database { file: file.to_owned(), source: error },
-    })?;
+    tables.map_err(|error| explain(file, file.parent().unwrap_or(file), error))?;
     let mut wal = file.as_os_str().to_owned();
     wal.push("-wal");
     if std::fs::metadata(PathBuf::from(wal)).is_ok_and(|wal| wal.len() > 0) {

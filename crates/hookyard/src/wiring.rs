@@ -113,7 +113,7 @@ fn outward(settings: &Settings, address: SocketAddr) -> Outward {
 }
 
 /// What the guard lets out.
-fn policy(settings: &Settings, address: SocketAddr) -> Policy {
+pub(crate) fn policy(settings: &Settings, address: SocketAddr) -> Policy {
     let public = settings.public_url.as_ref().map(|setting| &setting.value);
     Policy {
         allow: settings.egress_allow.value.clone(),
@@ -160,7 +160,7 @@ fn warn_of_idle(settings: &Settings) {
 }
 
 /// Refuses settings that would silently do nothing: a server without TLS that was told to use it is worse than none.
-fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
+pub(crate) fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
     let mut faults = Faults::default();
     let places = [
         ("database", settings.database.as_ref().map(|setting| &setting.place)),

@@ -70,7 +70,7 @@ impl Check {
 }
 
 /// What each file declares, one line a file.
-fn summary(config: &Config) -> Vec<String> {
+pub(super) fn summary(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(file) = &config.file {
         let Declared { applications, sources } = &config.declared;

@@ -5,7 +5,9 @@
 mod access;
 mod client;
 mod config;
+mod doctor;
 mod endpoints;
+mod event_types;
 mod failure;
 mod messages;
 mod output;
@@ -41,7 +43,10 @@ enum Command {
     #[command(subcommand)]
     Endpoints(endpoints::Endpoints),
     #[command(subcommand)]
+    EventTypes(event_types::EventTypes),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchGenerate,
@@ -92,7 +97,9 @@ impl Command {
             Self::Messages(messages) => block_on(messages.run()),
             Self::Resend(resend) => block_on(resend.run()),
             Self::Endpoints(endpoints) => block_on(endpoints.run()),
+            Self::EventTypes(event_types) => event_types.run(),
             Self::Config(config) => block_on(config.run()),
+            Self::Doctor(doctor) => block_on(doctor.run()),
             Self::Bench(bench) => bench_on_both_cores(bench),
             Self::BenchGenerate => block_on(async { Ok(bench::generator().await?) }),
             Self::BenchReceive => block_on(async { Ok(bench::receiver().await?) }),

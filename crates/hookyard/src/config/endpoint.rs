@@ -285,18 +285,18 @@ fn options(value: Value<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
     let Some(mut table) = value.table(faults) else { return options };
     for (name, value) in table.take_all() {
         if !value.is_table() {
-            options.extend(option(value, faults).map(|text| (name, text)));
+            options.extend(option(&value, faults).map(|text| (name, text)));
             continue;
         }
         let inner = value.table(faults).map(|mut table| table.take_all()).unwrap_or_default();
         for (member, value) in inner {
-            options.extend(option(value, faults).map(|text| (format!("{name}.{member}"), text)));
+            options.extend(option(&value, faults).map(|text| (format!("{name}.{member}"), text)));
         }
     }
     options
 }
 
-fn option(value: Value<'_>, faults: &mut Faults) -> Option<String> {
+fn option(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
     let scalar = value.scalar();
     if scalar.is_none() {
         value.text(faults);

@@ -62,16 +62,19 @@ impl Fault {
     fn new(place: &Place, key: &str, what: &str, hint: Option<&str>) -> Self {
         Self { place: place.clone(), key: key.to_owned(), what: printable(what), hint: hint.map(printable) }
     }
+
+    /// What is wrong in one line, and the one thing to do about it.
+    pub(crate) fn parts(&self) -> (String, Option<&str>) {
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", quoted(&self.key)) };
+        (format!("{}: {key}{}", self.place, self.what), self.hint.as_deref())
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", quoted(&self.key))?;
-        }
-        f.write_str(&self.what)?;
-        if let Some(hint) = &self.hint {
+        let (said, hint) = self.parts();
+        f.write_str(&said)?;
+        if let Some(hint) = hint {
             write!(f, "\n  hint: {hint}")?;
         }
         Ok(())
@@ -90,6 +93,11 @@ pub(crate) struct Faults {
 pub(crate) struct Warnings(Vec<Fault>);
 
 impl Warnings {
+    /// Each of them, and what was probably meant.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (String, Option<&str>)> {
+        self.0.iter().map(Fault::parts)
+    }
+
     /// Writes each into the log.
     pub(crate) fn log(&self) {
         for Fault { place, key, what, hint } in &self.0 {

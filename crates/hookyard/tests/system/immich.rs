@@ -113,8 +113,7 @@ async fn a_wrong_file_stops_the_start_with_every_fault() {
 #[tokio::test]
 async fn what_leaves_the_file_is_cancelled_and_the_others_stay() {
     let receiver = Receiver::always(Manner::status("500 Oops")).await;
-    let entry =
-        |id: &str| json!({"id": id, "events": ["PersonCreate"], "url": by_name(&receiver, "/"), "backoffMs": 3600000});
+    let entry = |id: &str| json!({"id": id, "events": ["PersonCreate"], "url": by_name(&receiver, "/"), "backoffMs": 3_600_000});
     let deployment = immich(&json!({"webhooks": [entry("stays"), entry("leaves")]}));
     let node = deployment.start().await;
     let message = publish(&node, "PersonCreate", "{}").await;

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod delivering;
 mod deployment;
+mod doctor;
 mod filling;
 mod guarding;
 mod immich;

@@ -126,6 +126,65 @@ async fn no_secret_is_shown_or_logged_or_kept_in_the_clear() {
 }
 
 #[tokio::test]
+async fn no_secret_of_another_systems_file_is_shown_or_logged() {
+    let receiver = Receiver::with(|before, _| match before {
+        0..2 => Manner::status("500 Oops"),
+        _ => Manner::ok(),
+    })
+    .await;
+    let planted = |path: &str| {
+        let with_user = receiver.url().replace("http://", &format!("http://user:{CANARY}-user@"));
+        format!("{}{path}", with_user.trim_end_matches('/'))
+    };
+    let deployment = Deployment::new("log = \"trace\"\nlog_format = \"json\"\n");
+    let immich = deployment.folder().join("immich.json").display().to_string();
+    let file = serde_json::json!({"webhooks": [{
+        "events": ["PersonCreate"], "url": planted("/immich"), "backoffMs": 10,
+        "headers": {"X-Webhook-Secret": format!("{CANARY}-header")}
+    }]});
+    std::fs::write(&immich, file.to_string()).expect("the file can be written");
+    let kiosk =
+        format!("webhooks:\n  - {{url: \"{}\", event: asset.new, secret: \"{CANARY}-secret\"}}\n", planted("/kiosk"));
+    std::fs::write(deployment.folder().join("config.yaml"), kiosk).expect("the file can be written");
+    let deployment = deployment.set("IMMICH_WEBHOOKS_CONFIG", &immich).set("HOOKYARD_KIOSK_CONFIG", "config.yaml");
+    let node = deployment.start().await;
+    for (application, event) in [("immich", "PersonCreate"), ("kiosk", "asset.new")] {
+        let message = format!("{{\"eventType\": \"{event}\", \"payload\": {{}}}}");
+        node.post(&format!("/api/v1/app/{application}/msg"), message).await.expect(202);
+    }
+    let arrived = receiver.arrived(3).await;
+    let header = |name: &str| arrived.iter().find_map(|one| one.headers.get(name)?.to_str().ok());
+    assert_eq!(header("x-webhook-secret"), Some(&*format!("{CANARY}-header")), "they are used, though");
+    let encoded = [header("authorization").and_then(|value| value.strip_prefix("Basic ")).expect("a user").to_owned()];
+    for application in ["immich", "kiosk"] {
+        for path in ["", "/endpoint", "/msg", "/nothing"] {
+            let path = format!("/api/v1/app/{application}{path}");
+            check_clean(&path, &node.get(&path).await.text(), &encoded);
+        }
+    }
+    for arguments in [
+        &["config", "show"][..],
+        &["config", "show", "--json"],
+        &["config", "check"],
+        &["config", "reload"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["endpoints", "list", "immich", "--json"],
+        &["endpoints", "list", "kiosk", "--json"],
+    ] {
+        let ran = node.run(arguments).await;
+        check_clean(&format!("{arguments:?}"), &format!("{}{}", ran.out, ran.err), &encoded);
+        assert!(ran.out.len() > 10, "{arguments:?}: {ran:?}");
+    }
+    check_clean("the log", &node.stop().await, &encoded);
+    for entry in std::fs::read_dir(deployment.data()).expect("it is there") {
+        let path = entry.expect("it is there").path();
+        let bytes = std::fs::read(&path).expect("it can be read");
+        check_clean(&path.display().to_string(), &String::from_utf8_lossy(&bytes), &encoded);
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_secret_is_said_without_it() {
     let canary = "Canary0canary";
     for (lines, key) in [
