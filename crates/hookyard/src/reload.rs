@@ -136,7 +136,10 @@ impl Reloader {
             }
         }
         if cancelled > 0 {
-            tracing::warn!(cancelled, "cancelled what was pending for endpoints that were removed, or off for too long");
+            tracing::warn!(
+                cancelled,
+                "cancelled what was pending for endpoints that were removed, or off for too long"
+            );
         }
         Ok(())
     }

@@ -80,7 +80,8 @@ pub(crate) async fn batch(
     }
     let published = doors.publisher.publish_batch(caller.organisation, &reference, wanted).await;
     let published = published.map_err(|error| refuse(error, &doors, caller, &application))?;
-    let mut published = published.into_iter().map(|one| one.map_err(|error| refuse(error, &doors, caller, &application)));
+    let mut published =
+        published.into_iter().map(|one| one.map_err(|error| refuse(error, &doors, caller, &application)));
     let answers: Vec<Result<Published>> = answers
         .into_iter()
         .enumerate()
