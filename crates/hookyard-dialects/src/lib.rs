@@ -31,6 +31,7 @@ mod shared_secret;
 mod standard;
 mod standard_webhooks;
 mod svix;
+mod template;
 mod vikunja;
 
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub fn all() -> &'static [&'static dyn Dialect] {
         &vikunja::Vikunja,
         &photobooth::Photobooth,
         &raw::Raw,
+        &template::Template,
     ];
     ALL
 }

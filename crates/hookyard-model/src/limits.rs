@@ -40,6 +40,16 @@ pub const URL_BYTES: usize = 8_000;
 pub const METADATA_BYTES: usize = 4_096;
 /// Bytes of an endpoint's dialect options, names and values together: a template of a few screens.
 pub const OPTION_BYTES: usize = 16 * 1024;
+/// Steps of one rendering of a template, in the template engine's fuel: about one for an instruction and for 64 bytes. A
+/// list of a thousand items needs half of them.
+pub const TEMPLATE_FUEL: u64 = 25_000;
+/// A rendering gets one step more for so many bytes of the payload: enough to write it a few times.
+pub const TEMPLATE_BYTES_PER_FUEL: usize = 8;
+/// Bytes that a template may make: the largest payload, with every quote escaped.
+pub const TEMPLATE_OUTPUT_BYTES: usize = 2 * API_BODY_BYTES;
+/// Brackets, commas and filters of one template: each may nest a value one level deeper, and nested values are walked by
+/// recursion on a thread's stack.
+pub const TEMPLATE_BRACKETS: usize = 512;
 /// Endpoints of one application: fan-out examines each for every message.
 pub const ENDPOINTS_PER_APPLICATION: usize = 10_000;
 /// Bytes of a configuration file.
