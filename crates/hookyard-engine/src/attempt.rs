@@ -3,18 +3,15 @@
 //! Called by the delivering task with a delivery that this node holds. Everything it decides comes from the dialect and
 //! from `hookyard-core`; it only does. It never fails: whatever happens is an outcome.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_core::settle::Ended;
 use hookyard_core::{health, settle};
 use hookyard_dialects::{Answer, Outbound};
-use hookyard_model::{
-    Attempt, DeliveryState, Judgement, Next, Outcome, Peer, ResponseKept, Timestamp, Timings, limits,
-};
+use hookyard_model::{Attempt, Judgement, Next, Outcome, Peer, ResponseKept, Timestamp, Timings, Trigger, limits};
 use hookyard_ports::store::Settlement;
 use hookyard_ports::{Exchange, Exchanged, Handed, Request, Response};
-use http::HeaderMap;
 
 use crate::prepared::Prepared;
 use crate::shared::Shared;
@@ -142,7 +139,7 @@ fn conclude(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>, started:
         started,
         timings: sent.timings,
         peer: sent.peer,
-        url: prepared.endpoint.settings.url.as_str().to_owned(),
+        url: prepared.shown_url.clone(),
         request_headers: sent.request_headers,
         response: sent.answer.as_ref().map(keep),
     };
@@ -155,25 +152,10 @@ fn conclude(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>, started:
 fn keep(response: &Response) -> ResponseKept {
     ResponseKept {
         status: response.status.as_u16(),
-        headers: response_headers(&response.headers),
+        headers: hookyard_dialects::mask_headers(&response.headers),
         truncated: response.truncated || response.body.len() > limits::RESPONSE_BYTES_KEPT,
         body: response.body.slice(..response.body.len().min(limits::RESPONSE_BYTES_KEPT)),
     }
-}
-
-/// Response headers as `name: value` lines; what is not text is shown as `\xNN`.
-fn response_headers(headers: &HeaderMap) -> String {
-    let mut text = String::new();
-    for (name, value) in headers {
-        if text.len() + name.as_str().len() + value.len() + 3 > limits::RESPONSE_HEADER_BYTES {
-            break;
-        }
-        let _ = match value.to_str() {
-            Ok(value) => writeln!(text, "{name}: {value}"),
-            Err(_) => writeln!(text, "{name}: {}", value.as_bytes().escape_ascii()),
-        };
-    }
-    text
 }
 
 /// One line for a person who must find out why something did not arrive.
@@ -209,19 +191,32 @@ fn report(made: &Made) {
         | Outcome::Interrupted
         | Outcome::CannotBeEncoded(_) => None,
     };
-    let what = match (&attempt.response, attempt.outcome.detail()) {
-        (Some(response), _) => format!("answered {}", response.status),
-        (None, Some(detail)) => format!("{}: {detail}", attempt.outcome.as_str()),
-        (None, None) if attempt.outcome == Outcome::TimedOut => {
-            format!("no complete answer within {}", hookyard_model::format_duration(prepared.timeout))
-        }
-        (None, None) => attempt.outcome.as_str().to_owned(),
+    let what = match &attempt.response {
+        Some(response) => format!("answered {}", response.status),
+        None => words(&attempt.outcome, prepared.timeout),
     };
     let host = settings.url.host_str().unwrap_or_default();
-    let extra = matches!(handed.delivery.state, DeliveryState::Delivered { .. });
     tracing::warn!(
-        message_id = %key.message, %event_type, endpoint = %name, host, outcome = attempt.outcome.as_str(),
-        status = attempt.response.as_ref().map(|response| response.status), by_hand = extra, hint,
+        message_id = %key.message, %event_type, application = %attempt.application, endpoint = %name, host,
+        outcome = attempt.outcome.as_str(), status = attempt.response.as_ref().map(|response| response.status),
+        by_hand = attempt.trigger == Trigger::Manual, hint,
         "{what}; {follows}"
     );
+}
+
+/// An outcome without an answer, as a person reads it.
+fn words(outcome: &Outcome, timeout: Duration) -> String {
+    match outcome {
+        Outcome::Delivered => "delivered".to_owned(),
+        Outcome::Refused => "refused".to_owned(),
+        Outcome::TimedOut => format!("no complete answer within {}", hookyard_model::format_duration(timeout)),
+        Outcome::DnsFailed(why) => format!("the name could not be resolved: {why}"),
+        Outcome::ConnectFailed(why) => format!("no connection could be made: {why}"),
+        Outcome::TlsFailed(why) => format!("TLS could not be set up: {why}"),
+        Outcome::BrokenOff(why) => format!("the answer broke off: {why}"),
+        Outcome::StaleConnection => "the kept-alive connection was closed before an answer".to_owned(),
+        Outcome::Blocked(by) => format!("not let out: {}", by.why),
+        Outcome::Interrupted => "interrupted".to_owned(),
+        Outcome::CannotBeEncoded(why) => format!("the message cannot be encoded: {why}"),
+    }
 }

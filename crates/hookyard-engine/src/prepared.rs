@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) timeout: Duration,
     pub(crate) on_gone: OnGone,
     pub(crate) concurrency: NonZeroU16,
+    /// The URL as the log of attempts shows it.
+    pub(crate) shown_url: String,
     user_agent: HeaderValue,
     standing: Mutex<Standing>,
 }
@@ -82,6 +84,7 @@ impl Prepared {
             timeout: own.timeout.or(defaults.timeout).unwrap_or(settings.timeout),
             on_gone: own.on_gone.unwrap_or(defaults.on_gone),
             concurrency: concurrency.min(NonZeroU16::new(limits::LANE_CONCURRENCY_MAX).expect("the limit is not zero")),
+            shown_url: own.shown_url(),
             user_agent: settings.user_agent.clone(),
             standing: Mutex::new(Standing { failing: Failing::Known(endpoint.failing_since), is_disabled: false }),
             endpoint,
@@ -91,6 +94,11 @@ impl Prepared {
     /// What the log calls it: by its owner's own name where it has one.
     pub(crate) fn name(&self) -> String {
         self.endpoint.shown_name()
+    }
+
+    /// What a command finds it by.
+    pub(crate) fn reference(&self) -> String {
+        self.endpoint.uid.as_ref().map_or_else(|| self.endpoint.id.to_string(), ToString::to_string)
     }
 
     pub(crate) fn is_enabled(&self) -> bool {

@@ -109,7 +109,9 @@ fn follow_up(lanes: &mut Lanes, made: &Made, room: Option<Held>, told: Told) {
                     DisableReason::Failing => "nothing but failure came back for too long",
                     DisableReason::Manual => "somebody did it by hand",
                 };
-                tracing::warn!(message_id = %key.message, endpoint = %made.prepared.name(),
+                let (application, reference) = (made.settlement.attempt.application, made.prepared.reference());
+                tracing::warn!(message_id = %key.message, %application, endpoint = %made.prepared.name(),
+                    hint = format_args!("hookyard endpoints enable {application} {reference}"),
                     "the endpoint is disabled: {why}; what is pending is held until it is enabled again");
             }
         }

@@ -41,7 +41,7 @@ pub struct Attempt {
 pub struct ResponseKept {
     /// The status code.
     pub status: u16,
-    /// `name: value` lines as they came, cut at [`crate::limits::RESPONSE_HEADER_BYTES`].
+    /// `name: value` lines, credentials such as `set-cookie` masked, cut at [`crate::limits::RESPONSE_HEADER_BYTES`].
     pub headers: String,
     /// The first bytes of the body, at most [`crate::limits::RESPONSE_BYTES_KEPT`].
     pub body: Bytes,

@@ -122,6 +122,25 @@ impl EndpointSettings {
     }
 }
 
+impl EndpointSettings {
+    /// The URL as it may be shown and logged: a Telegram bot's token is a part of the path (`/bot<number>:<token>/…`).
+    pub fn shown_url(&self) -> String {
+        let is_token = |segment: &str| {
+            segment.strip_prefix("bot").and_then(|rest| rest.split_once(':')).is_some_and(|(number, token)| {
+                !number.is_empty() && !token.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+            })
+        };
+        if !self.url.path().split('/').any(is_token) {
+            return self.url.to_string();
+        }
+        let parts = self.url.path().split('/').map(|part| if is_token(part) { "bot***" } else { part });
+        let path: Vec<&str> = parts.collect();
+        let mut shown = self.url.clone();
+        shown.set_path(&path.join("/"));
+        shown.to_string()
+    }
+}
+
 /// Whether an endpoint is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointStatus {
@@ -248,4 +267,22 @@ pub enum OnGone {
     Disable,
     /// A failure like any other.
     Retry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bot_token_in_a_url_is_not_shown() {
+        for (url, expected) in [
+            ("https://api.telegram.org/bot123:AAbb-cc/sendMessage", "https://api.telegram.org/bot***/sendMessage"),
+            ("http://localhost:8081/x/bot1:a/sendMessage?a=b", "http://localhost:8081/x/bot***/sendMessage?a=b"),
+            ("https://example.com/bots/1", "https://example.com/bots/1"),
+            ("https://example.com/bot:x", "https://example.com/bot:x"),
+        ] {
+            let dialect = "raw".parse().expect("a name");
+            assert_eq!(EndpointSettings::new(url.parse().expect("a URL"), dialect).shown_url(), expected);
+        }
+    }
 }

@@ -72,6 +72,7 @@ async fn lines(script: Vec<Reply>) -> Vec<String> {
     for line in &lines {
         assert!(line.contains(&message), "which message: {line}");
         assert!(line.contains("receiver-1"), "which endpoint: {line}");
+        assert!(line.contains("app_") || line.contains("panicked"), "which application: {line}");
         assert!(!line.contains("canary"), "{line}");
     }
     lines
@@ -89,7 +90,29 @@ async fn each_failed_attempt_is_one_line_with_what_a_person_needs() {
     assert_eq!(both.len(), 2, "{both:?}");
     let first = ["thing.happened", "receiver-1.example", "answered 503", "attempt 1 of 2", "2026-01-01T00:00:10"];
     says(&both[0], &first);
-    says(&both[1], &["connect_failed: connection refused", "given up: schedule spent"]);
+    says(&both[1], &["no connection could be made: connection refused", "given up: schedule spent"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_says_whether_somebody_asked_for_the_attempt() {
+    let once = endpoint(1, |settings| {
+        settings.retry = Some(RetryPolicy::Fixed { delay: seconds(10), retries: 0 });
+    });
+    let world = World::new(vec![once]).await;
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let node = world.start().await;
+    world.receivers.always(id(1), Reply::Status(500));
+    let message = node.publish(numbered(1)).await;
+    world.quiet(seconds(1)).await;
+    node.resend(message, id(1)).await;
+    world.arrivals(id(1), 2, seconds(10)).await;
+    world.quiet(seconds(1)).await;
+    node.engine.stop(seconds(1)).await;
+    let lines = lines.take();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    says(&lines[0], &["by_hand=false"]);
+    says(&lines[1], &["by_hand=true", "given up: schedule spent"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +127,7 @@ async fn lines_say_what_kind_of_trouble_it_was() {
     let blocked = lines(vec![Reply::Blocked]).await;
     says(&blocked[0], &["it leads to a private network", "egress.allow"]);
     let stale = lines(vec![Reply::Stale]).await;
-    says(&stale[0], &["stale_connection", "tried again at once, not counted"]);
+    says(&stale[0], &["the kept-alive connection was closed", "tried again at once, not counted"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +135,7 @@ async fn a_disabled_endpoint_is_a_line_of_its_own() {
     let gone = lines(vec![Reply::Status(410)]).await;
     assert_eq!(gone.len(), 2, "{gone:?}");
     says(&gone[0], &["answered 410", "called off: endpoint gone"]);
-    says(&gone[1], &["disabled"]);
+    says(&gone[1], &["the endpoint is disabled", "hookyard endpoints enable app_", " receiver-1"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,20 +69,26 @@ async fn credentials_are_masked_in_the_log_and_sent_as_they_are() {
         settings.basic_auth =
             Some(BasicAuth { user: "canary-user".to_owned(), password: Secret::new("canary-password".to_owned()) });
         settings.headers = vec![header("X-Team", "canary-header"), header("X-Api-Key", "canary-key")];
+        settings.url = "https://api.example/bot1:canary-token/send".parse().expect("a URL");
     });
     let world = World::new(vec![guarded]).await;
     let node = world.start().await;
-    world.receivers.script(id(1), [Reply::Status(500)]);
+    world.receivers.script(id(1), [Reply::With(500, "set-cookie", "session=canary-cookie".to_owned())]);
     let message = node.publish(numbered(1)).await;
     world.quiet(seconds(60)).await;
     let arrived = &world.receivers.arrived(id(1))[0];
     assert_eq!(arrived.header("x-team"), "canary-header");
     assert_eq!(arrived.header("authorization"), "Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk");
+    assert_eq!(arrived.request.url.path(), "/bot1:canary-token/send");
     for attempt in world.attempts(message, id(1)).await {
         let row = format!("{attempt:?}");
         assert!(!row.contains("canary") && !row.contains("Y2FuYXJ5") && !row.contains(secret), "{row}");
         assert!(attempt.request_headers.contains("authorization: ***\n"), "{row}");
         assert!(attempt.request_headers.contains("webhook-signature: v1,"), "{row}");
+        assert_eq!(attempt.url, "https://api.example/bot***/send");
+        if let Some(response) = attempt.response.filter(|response| response.status == 500) {
+            assert_eq!(response.headers, "set-cookie: ***\n");
+        }
     }
     node.engine.stop(seconds(1)).await;
 }
