@@ -97,7 +97,12 @@ pub(crate) fn without(body: &[u8], names: &[&str]) -> Result<Bytes, DecodeError>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::examples::{NOW, endpoint, message};
+    use crate::json::Tokens;
+    use crate::law;
 
     #[test]
     fn members_leave_and_the_others_keep_their_bytes() {
@@ -126,6 +131,33 @@ mod tests {
         assert_eq!(at(&format!(r#"{{"time":"{written}"}}"#)).as_deref(), Some(written));
         for body in ["{}", r#"{"time":"yesterday"}"#, r#"{"time":7}"#, "[]"] {
             assert_eq!(at(body), None, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_leaves_as_json_or_says_why_not(
+            json in law::object(), at: prop::sample::Index, byte: Option<u8>, bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut broken = json.clone().into_bytes();
+            if let Some(byte) = byte {
+                broken[at.index(json.len())] = byte;
+            }
+            for payload in [broken, bytes, json.into_bytes()] {
+                let message = message(payload);
+                for outbound in [&crate::kiosk::Kiosk as &dyn crate::Outbound, &crate::vikunja::Vikunja, &crate::photobooth::Photobooth] {
+                    let endpoint = endpoint("x");
+                    match outbound.encode(&message, &endpoint, 0) {
+                        Ok(encoded) => {
+                            prop_assert!(Tokens::new(&encoded.body).all(|token| token.is_ok()));
+                            prop_assert!(std::str::from_utf8(&encoded.body).is_ok());
+                            prop_assert_eq!(&outbound.encode(&message, &endpoint, 0).expect("again"), &encoded);
+                            outbound.sign(&encoded, &message, &endpoint, NOW, &mut HeaderMap::new()).expect("unsigned");
+                        }
+                        Err(EncodeError(why)) => prop_assert!(why.len() < 200 && !why.is_empty()),
+                    }
+                }
+            }
         }
     }
 }

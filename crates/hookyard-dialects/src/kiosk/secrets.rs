@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use crate::json::JsonError;
 use crate::redact::redact;
 
-/// What the names of secrets end in, in lower case and without `_` and `-`.
-const ENDINGS: [&str; 6] = ["secret", "password", "passphrase", "token", "apikey", "credentials"];
+/// What the names of secrets end in, whatever their case and without their `-` and `_`.
+const ENDINGS: [&str; 9] =
+    ["accesskey", "apikey", "credentials", "passphrase", "password", "privatekey", "secret", "secretkey", "token"];
 
 /// `config` with its secrets masked.
 pub(super) fn masked(config: &[u8]) -> Result<Cow<'_, [u8]>, JsonError> {
@@ -21,12 +22,14 @@ fn is_secret(path: &[Cow<'_, str>], name: &str) -> bool {
     let inside = |names: &[&str]| {
         path.len() == names.len() && path.iter().zip(names).all(|(name, other)| name.eq_ignore_ascii_case(other))
     };
-    let plain: String = name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
-    match plain.as_str() {
-        "url" => inside(&["webhooks"]),
-        "api" => inside(&["weather", "locations"]),
-        other => ENDINGS.iter().any(|ending| other.ends_with(ending)),
-    }
+    name.eq_ignore_ascii_case("url") && inside(&["webhooks"])
+        || name.eq_ignore_ascii_case("api") && inside(&["weather", "locations"])
+        || ENDINGS.iter().any(|ending| ends_in(name, ending))
+}
+
+fn ends_in(name: &str, ending: &str) -> bool {
+    let mut plain = name.bytes().rev().filter(|byte| !matches!(byte, b'-' | b'_'));
+    ending.bytes().rev().all(|byte| plain.next().is_some_and(|other| other.eq_ignore_ascii_case(&byte)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //!
 //! The document says that the signature is an HMAC-SHA256 and not how it is written, so an endpoint chooses, and a request
 //! that comes in may have any of the three forms. The service signs everything it sends: a source without a secret accepts
-//! nothing. It gives an event neither an id nor a time, so none is read.
+//! nothing. An endpoint without one is sent to unsigned, for receivers that verify nothing. The service gives an event
+//! neither an id nor a time, so none is read.
 //!
 //! Retries are the document's: three, ten seconds apart.
 
