@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use hookyard_dialects::{Choices, Defaults, Dialect};
 use hookyard_egress::{Opened, RANGES};
+use hookyard_model::{OnGone, RetryPolicy, format_duration};
 use hookyard_ports::Metrics;
 use hookyard_server::Code;
 
@@ -165,6 +167,77 @@ fn read_limits(source: &str) -> Vec<(String, String, String)> {
         }
     }
     limits
+}
+
+#[test]
+fn the_dialects_page_is_what_the_code_says() {
+    let mut text = String::from(
+        "The formats in which messages leave and requests come in. An endpoint names one as its `dialect` and chooses what \
+         it lets\nchoose in `options`; where the endpoint says nothing, the dialect's own defaults count, and where those \
+         say nothing, the\n[settings](settings.md). Samples and schemas of event types: `hookyard event-types sample \
+         immich AssetCreate`.\n",
+    );
+    for dialect in hookyard_dialects::all() {
+        let _ = write!(text, "\n## {}\n\n{}\n", dialect.name(), dialect.summary());
+        text.push_str(&ways(*dialect));
+        if let Some(outbound) = dialect.outbound() {
+            text.push_str(&defaults(&outbound.defaults()));
+            let rows = outbound.options().iter().map(|option| {
+                let choices = match option.choices {
+                    Choices::OneOf(choices) => choices.iter().map(|choice| code(choice)).collect::<Vec<_>>().join(", "),
+                    Choices::Text => "text".to_owned(),
+                };
+                let default = if option.default.contains(' ') || ["none", "nothing"].contains(&option.default) { option.default.to_owned() } else { code(option.default) };
+                [code(option.name), choices, default, option.meaning.to_owned()]
+            });
+            if !outbound.options().is_empty() {
+                let _ = write!(text, "\n{}", table(["Option", "May be", "Default", "Meaning"], rows));
+            }
+        }
+        let rows = dialect.catalogue().iter().map(|entry| {
+            let danger = entry.danger.map_or_else(String::new, |danger| format!(" **Dangerous:** {danger}"));
+            [code(entry.name), format!("{}{danger}", entry.description)]
+        });
+        if !dialect.catalogue().is_empty() {
+            let _ = write!(text, "\n{}", table(["Event type", "Tells"], rows));
+        }
+    }
+    check("dialects.md", "Dialects", &text);
+}
+
+/// Whether it goes out, comes in, or both.
+fn ways(dialect: &dyn Dialect) -> String {
+    let ways = match (dialect.outbound().is_some(), dialect.inbound().is_some()) {
+        (true, true) => "For endpoints and for sources.",
+        (true, false) => "For endpoints.",
+        (false, true) => "For sources.",
+        (false, false) => "",
+    };
+    format!("{ways}\n")
+}
+
+/// What holds where an endpoint of the dialect says nothing.
+fn defaults(defaults: &Defaults) -> String {
+    let mut said = vec![format!("method `{}`", defaults.method.as_str())];
+    match &defaults.retry {
+        None => {}
+        Some(RetryPolicy::Fixed { delay, retries }) => {
+            said.push(format!("{retries} retries, `{}` apart", format_duration(*delay)));
+        }
+        Some(RetryPolicy::Exponential { delay, factor, retries, .. }) => {
+            let delay = format_duration(*delay);
+            said.push(format!("{retries} retries, the first after `{delay}`, each delay {factor} times the one before"));
+        }
+        Some(RetryPolicy::Schedule { delays, .. }) => said.push(format!("{} retries", delays.len())),
+    }
+    said.extend(defaults.timeout.map(|timeout| format!("timeout `{}`", format_duration(timeout))));
+    if defaults.on_gone == OnGone::Disable {
+        said.push("`410 Gone` disables the endpoint".to_owned());
+    }
+    if defaults.require_https {
+        said.push("`https` is required unless the application says otherwise".to_owned());
+    }
+    format!("\nDefaults: {}.\n", said.join("; "))
 }
 
 #[test]

@@ -242,3 +242,32 @@ fn a_reader_that_closes_the_pipe_ends_the_command_quietly() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((code(&output), output.stderr.len()), (0, 0), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn what_systems_announce_is_shown_without_a_server_and_can_be_published() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let offline = |arguments: &[&str]| hookyard(folder.path()).args(arguments).output().expect("it runs");
+    let listed = offline(&["event-types", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let listed = listed.as_array().expect("a list");
+    for dialect in ["immich", "kiosk", "vikunja", "photobooth"] {
+        assert!(listed.iter().any(|entry| entry["dialect"] == dialect), "{dialect}");
+    }
+    let schema = offline(&["event-types", "schema", "vikunja", "task.created"]);
+    serde_json::from_slice::<serde_json::Value>(&schema.stdout).expect("JSON");
+
+    let server = Server::start();
+    let sample = offline(&["event-types", "sample", "photobooth", "session"]);
+    let sample = String::from_utf8(sample.stdout).expect("text");
+    assert!(server.output(&["send", "party", "session", "-"], &sample).starts_with("msg_"));
+    server.stop();
+
+    let check = |arguments: &[&str], hint: &str| {
+        let refused = offline(arguments);
+        let said = String::from_utf8(refused.stderr).expect("text");
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(hint), "{said}");
+    };
+    check(&["event-types", "sample", "immich", "AssetCreated"], "did you mean `AssetCreate`?");
+    check(&["event-types", "list", "standard"], "there are `immich`");
+}

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod doctor;
 mod endpoints;
+mod event_types;
 mod failure;
 mod messages;
 mod output;
@@ -41,6 +42,8 @@ enum Command {
     Resend(resend::Resend),
     #[command(subcommand)]
     Endpoints(endpoints::Endpoints),
+    #[command(subcommand)]
+    EventTypes(event_types::EventTypes),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
@@ -94,6 +97,7 @@ impl Command {
             Self::Messages(messages) => block_on(messages.run()),
             Self::Resend(resend) => block_on(resend.run()),
             Self::Endpoints(endpoints) => block_on(endpoints.run()),
+            Self::EventTypes(event_types) => event_types.run(),
             Self::Config(config) => block_on(config.run()),
             Self::Doctor(doctor) => block_on(doctor.run()),
             Self::Bench(bench) => bench_on_both_cores(bench),

@@ -32,7 +32,7 @@ use hookyard_model::limits;
 
 use self::document::Document;
 pub(crate) use self::environment::Environment;
-pub(crate) use self::fault::{Faults, Place, Warnings};
+pub(crate) use self::fault::{Faults, Place, Warnings, nearest};
 use self::file::Policy;
 pub(crate) use self::file::{Declared, DeclaredApplication};
 pub(crate) use self::foreign::{Foreign, SYSTEMS, System};
