@@ -96,7 +96,7 @@ fn disk(directory: &Path) -> Option<Finding> {
 /// A number of bytes as people read it.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["MiB", "GiB", "TiB", "PiB"];
-    let (mut tenths, mut unit) = (u128::from(bytes) * 10 >> 20, 0);
+    let (mut tenths, mut unit) = ((u128::from(bytes) * 10) >> 20, 0);
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
         tenths >>= 10;
         unit += 1;
