@@ -8,6 +8,7 @@
 mod bodies;
 mod configs;
 mod node;
+mod templates;
 
 use std::str::FromStr;
 
@@ -22,12 +23,13 @@ use hookyard_model::{
     MessageId, Ordered, OrganisationId, Rate, Secret, SourceId, Tag, TaskId, Timestamp, Uid, format_duration, limits,
     parse_duration,
 };
+pub use templates::templates;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus` and of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("bodies", bodies),
     ("configs", configs),
     ("ids", ids),
@@ -37,6 +39,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("retry_after", retry_after_headers),
     ("signatures", signatures),
     ("spans", spans),
+    ("templates", templates),
     ("times", times),
     ("urls", urls),
 ];
