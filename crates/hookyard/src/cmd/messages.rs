@@ -139,7 +139,7 @@ impl One {
         }
         output::line(&format!("payload     {}", self.payload(&mut client, &message).await?))?;
         output::line("")?;
-        output::bytes(deliveries_table(&deliveries).render().as_bytes())?;
+        output::bytes(deliveries_table(&deliveries, &attempts).render().as_bytes())?;
         output::line("")?;
         output::bytes(attempts_table(&attempts).render().as_bytes())
     }
@@ -202,12 +202,16 @@ struct Shown<'a> {
     attempts: Vec<Value>,
 }
 
-fn deliveries_table(deliveries: &Value) -> Table {
-    let mut table = Table::new(["ENDPOINT", "STATE", "FAILED", "ROUND", "DUE", "REASON"]);
+/// Every request that was made counts as an attempt; charged are those that took from the schedule of this round.
+fn deliveries_table(deliveries: &Value, attempts: &[Value]) -> Table {
+    let mut table = Table::new(["ENDPOINT", "STATE", "ATTEMPTS", "CHARGED", "ROUND", "DUE", "REASON"]);
     for delivery in deliveries.as_array().map(Vec::as_slice).unwrap_or_default() {
-        let name = delivery["endpointUid"].as_str().unwrap_or_else(|| text(delivery, "endpointId"));
-        let (attempts, round) = (delivery["attempts"].to_string(), delivery["round"].to_string());
-        table.row([name, text(delivery, "state"), &attempts, &round, text(delivery, "due"), text(delivery, "reason")]);
+        let id = text(delivery, "endpointId");
+        let name = delivery["endpointUid"].as_str().unwrap_or(id);
+        let made = attempts.iter().filter(|attempt| text(attempt, "endpointId") == id).count().to_string();
+        let (charged, round) = (delivery["charged"].to_string(), delivery["round"].to_string());
+        let (due, reason) = (text(delivery, "due"), text(delivery, "reason"));
+        table.row([name, text(delivery, "state"), &made, &charged, &round, due, reason]);
     }
     table
 }

@@ -119,7 +119,7 @@ async fn a_kept_connection_that_is_closed_under_a_request_costs_an_uncharged_row
     let second = node.publish("{}").await;
     let delivery = node.until_all(&second, "delivered").await.swap_remove(0);
     assert_eq!(node.outcomes(&second).await, ["stale_connection", "delivered"]);
-    assert_eq!(delivery["attempts"], 0, "a stale connection takes nothing from the schedule: {delivery}");
+    assert_eq!(delivery["charged"], 0, "a stale connection takes nothing from the schedule: {delivery}");
     assert_eq!((receiver.so_far().len(), receiver.connections()), (3, 2));
     node.stop().await;
 }
@@ -144,7 +144,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     for _ in 0..3 {
         let message = node.publish("{}").await;
         let delivery = node.until_all(&message, "delivered").await.swap_remove(0);
-        assert_eq!(delivery["attempts"], 0, "nothing was taken from the schedule: {delivery}");
+        assert_eq!(delivery["charged"], 0, "nothing was taken from the schedule: {delivery}");
     }
     assert_eq!(receiver.so_far().len(), 3, "no request reached it twice");
     node.stop().await;
@@ -206,7 +206,7 @@ async fn statuses_that_are_not_success_use_up_the_schedule() {
         let node = deployment.start().await;
         let message = node.publish("{}").await;
         let delivery = node.until_all(&message, "failed").await.swap_remove(0);
-        assert_eq!((&delivery["attempts"], &delivery["reason"]), (&2.into(), &"schedule spent".into()), "{delivery}");
+        assert_eq!((&delivery["charged"], &delivery["reason"]), (&2.into(), &"schedule spent".into()), "{delivery}");
         assert_eq!(node.outcomes(&message).await, ["refused", "refused"]);
         node.stop().await;
     }

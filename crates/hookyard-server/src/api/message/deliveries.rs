@@ -26,8 +26,10 @@ struct DeliveryOut<'a> {
     state: &'static str,
     reason: Option<&'static str>,
     due: Option<Text<Timestamp>>,
-    /// Attempts of this round that took from the schedule.
-    attempts: u16,
+    /// Attempts of this round that took from the schedule. Those that took nothing (a stale connection, an interruption, one
+    /// more by hand) are in the list of attempts and not in this number.
+    charged: u16,
+    /// How often a fresh schedule was begun by hand.
     round: u16,
 }
 
@@ -62,7 +64,7 @@ fn out<'a>(delivery: &Delivery, endpoint: Option<&'a Endpoint>) -> DeliveryOut<'
         state: delivery.state.kind().as_str(),
         reason,
         due: due.map(Text),
-        attempts: delivery.charged,
+        charged: delivery.charged,
         round: delivery.round,
     }
 }
