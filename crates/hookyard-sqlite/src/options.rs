@@ -113,7 +113,11 @@ pub enum OpenError {
     )]
     WrongSecret(PathBuf),
     /// The disk is full.
-    #[error("there is no space left on the disk of `{}`", .0.display())]
+    #[error(
+        "there is no space left on the disk of `{}`\nhint: make room there, or choose a directory on another disk with \
+         `data`",
+        .0.display()
+    )]
     Full(PathBuf),
     /// Anything else that the database says.
     #[error("`{}` cannot be opened", .file.display())]

@@ -100,3 +100,16 @@ async fn a_disk_without_room_for_the_first_file_is_refused() {
     let refused = deployment.refuse().await.complaint(1);
     assert!(refused.contains("no space left") || refused.contains("No space left"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_disk_that_is_too_small_for_a_first_start_is_named_as_what_is_wrong() {
+    for size in ["16k", "40k", "64k"] {
+        let deployment = Deployment::new(&format!("data = \"disk/data\"\n{}", party(&[])));
+        let Some(_disk) = SmallDisk::mount(deployment.folder().join("disk"), size) else {
+            return pass_over("a disk of some kilobytes can only be mounted by root");
+        };
+        let said = deployment.refuse().await.complaint(1);
+        assert!(said.contains("there is no space left on the disk of"), "{size}: {said}");
+        assert!(said.contains("hint: make room there"), "{size}: {said}");
+    }
+}
