@@ -20,6 +20,11 @@ packages=()
 if ! command -v cc >/dev/null || ! command -v c++ >/dev/null; then packages+=(gcc g++ libc6-dev); fi
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then packages+=(python3-venv); fi
 if ! command -v npm >/dev/null; then packages+=(nodejs npm); fi
+# The languages of docs/guides/verify.md.
+if ! command -v php >/dev/null; then packages+=(php-cli); fi
+if ! command -v ruby >/dev/null; then packages+=(ruby); fi
+if ! command -v go >/dev/null; then packages+=(golang-go); fi
+if ! command -v openssl >/dev/null; then packages+=(openssl); fi
 # With it, tests of the whole binary set its clock back.
 if ! compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; then packages+=(faketime); fi
 if [[ ${#packages[@]} -gt 0 ]]; then
