@@ -1,14 +1,16 @@
-//! The snippets of docs/guides/verify.md: what the binary delivers in each dialect is left for them to verify.
+//! What the guides show is what the binary does.
 //!
-//! `scripts/check/52-verify-snippets.sh` calls this test and then the snippets. A file under the build's folder for tests
-//! is all that they share: a list of {scheme, prefix, header, secret, headers, body}.
+//! For docs/guides/verify.md, what is delivered in each dialect is left for its snippets to verify:
+//! `scripts/check/52-verify-snippets.sh` calls that test and then the snippets. A file under the build's folder for tests
+//! is all that they share: a list of {scheme, prefix, header, secret, headers, body}. For docs/guides/template.md, its
+//! file is run as it stands, save for the addresses.
 
 use std::path::Path;
 
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, party};
+use crate::deployment::{Deployment, id, party};
 use crate::receiver::Receiver;
 
 /// An endpoint: its dialect, the scheme of the guide, what the snippets are told of it, and further lines.
@@ -127,4 +129,47 @@ async fn what_is_delivered_is_left_for_the_snippets_of_the_guide() {
     let text = serde_json::to_string_pretty(&cases).expect("it is JSON");
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("snippets-delivered.json"), text)
         .expect("it can be written");
+}
+
+const GUIDE: &str = include_str!("../../../../docs/guides/template.md");
+
+/// The block of the guide that begins with these words.
+fn block(words: &str) -> &'static str {
+    let (_, after) = GUIDE.split_once(&format!("```{words}\n")).unwrap_or_else(|| panic!("no block `{words}`"));
+    after.split_once("\n```").expect("it ends").0
+}
+
+#[tokio::test]
+async fn the_templates_of_the_guide_send_what_it_shows() {
+    let mut receivers = Vec::new();
+    let mut file = String::new();
+    for line in block("toml").lines() {
+        if line.trim_start().starts_with("url = ") {
+            let receiver = Receiver::start().await;
+            file.push_str(&format!("url = \"{}\"\n", receiver.url()));
+            receivers.push(receiver);
+        } else {
+            file.push_str(line);
+            file.push('\n');
+        }
+    }
+    let deployment = Deployment::new(&file).set("LEDGER_SECRET", "a secret");
+    let node = deployment.start().await;
+    let payload = block("json published");
+    let message =
+        format!(r#"{{"eventType":"order.paid","eventTime":"2026-03-01T09:30:00+01:00","payload":{payload}}}"#);
+    let message = id(&node.post("/api/v1/app/shop/msg?with_content=false", message).await.expect(202).json());
+    for (receiver, uid) in receivers.iter().zip(["slack", "ledger", "form"]) {
+        let arrived = receiver.first().await;
+        let body = String::from_utf8(arrived.body.to_vec()).expect("text").replace(&message, "msg_…");
+        assert_eq!(body, block(&format!("text {uid}")), "{uid}");
+    }
+    let [slack, ledger, form] = &receivers[..] else { panic!("the guide has three endpoints") };
+    assert_eq!(slack.first().await.header("content-type"), "application/json");
+    assert_eq!(form.first().await.header("content-type"), "application/x-www-form-urlencoded");
+    let ledger = ledger.first().await;
+    assert_eq!(ledger.header("x-event"), "order.paid");
+    assert!(ledger.header("x-timestamp").parse::<u64>().is_ok());
+    assert_eq!(ledger.header("x-signature").len(), "v0=".len() + 64);
+    node.stop().await;
 }
