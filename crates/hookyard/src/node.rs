@@ -200,3 +200,30 @@ pub(crate) fn slots(files: Option<u64>) -> usize {
     }
     slots
 }
+
+#[cfg(test)]
+mod tests {
+    use hookyard_ports::testkit::{Call, Deed, Fault, FaultyStore};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_cannot_begin_gives_its_directory_back() {
+        let directory = TempDir::new().expect("a directory");
+        let opened = Opened::open(directory.path(), &[]).await.expect("opens");
+        let rescue_fails = |call: Call| if call.deed == Deed::Rescue { Fault::Broken } else { Fault::Pass };
+        let store = Arc::new(FaultyStore::new(Arc::clone(&opened.store), rescue_fails));
+        let outward = Outward { policy: Policy::default(), engine: hookyard_engine::Settings::default() };
+        let begun = Opened { store, ..opened }.begin(Some(outward), Defaults::default()).await;
+        assert!(begun.is_err_and(|error| error.to_string().contains("cannot be freed")));
+        Opened::open(directory.path(), &[]).await.expect("it is free").close().await;
+    }
+
+    #[test]
+    fn attempts_take_an_eighth_of_the_files() {
+        assert_eq!(slots(Some(800)), 100);
+        assert_eq!(slots(Some(3)), 1);
+        assert_eq!([slots(Some(u64::MAX)), slots(None)], [limits::SLOTS; 2]);
+    }
+}
