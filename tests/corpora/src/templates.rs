@@ -46,7 +46,7 @@ pub fn templates(data: &[u8]) {
             };
             let Ok(encoded) = outbound.encode(&message, &endpoint, 0) else { continue };
             assert!(encoded.body.len() <= limits::TEMPLATE_OUTPUT_BYTES.max(payload.len()));
-            let rendered = encoded.headers.get("x-rendered").map_or(0, |value| value.len());
+            let rendered = encoded.headers.get("x-rendered").map_or(0, http::HeaderValue::len);
             assert!(rendered <= limits::HEADER_VALUE_BYTES);
             assert_eq!(outbound.encode(&message, &endpoint, 0).as_ref(), Ok(&encoded), "two attempts differ");
             let mut headers = encoded.headers.clone();

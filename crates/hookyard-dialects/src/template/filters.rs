@@ -43,6 +43,13 @@ pub(super) fn install(environment: &mut Environment<'_>) {
         environment.remove_test(name);
     }
     environment.add_filter("map", map);
+    // The engine's would fill the last row with as many of one value as are missing.
+    environment.add_filter("batch", |state: &State<'_, '_>, values: Value, count: usize| {
+        filters::batch(state, values, count, None)
+    });
+    environment.add_filter("slice", |state: &State<'_, '_>, values: Value, count: usize| {
+        filters::slice(state, values, count, None)
+    });
     environment.add_filter("sum", sum);
     environment
         .add_filter("plus", |value: &Value, other: &Value| calculate((value, other), i128::checked_add, |a, b| a + b));

@@ -117,6 +117,8 @@ impl<'t, 's> Scan<'t, 's> {
             self.target = true;
         } else if matches!(token, Token::Ident("in") | Token::BlockEnd | Token::BlockStart | Token::VariableStart) {
             self.target = false;
+        } else if matches!(token, Token::Ident("autoescape")) && matches!(self.before(at), Some(Token::BlockStart)) {
+            return Err("`autoescape` does nothing here; write `| escape` or `| tojson`".to_owned());
         } else if matches!(token, Token::Ident("recursive")) {
             let ends = matches!(self.at(at + 1), Some(Token::BlockEnd));
             if ends && !matches!(self.before(at), Some(Token::Dot)) {

@@ -142,18 +142,17 @@ fn block(words: &str) -> &'static str {
 #[tokio::test]
 async fn the_templates_of_the_guide_send_what_it_shows() {
     let mut receivers = Vec::new();
-    let mut file = String::new();
+    let mut lines = Vec::new();
     for line in block("toml").lines() {
         if line.trim_start().starts_with("url = ") {
             let receiver = Receiver::start().await;
-            file.push_str(&format!("url = \"{}\"\n", receiver.url()));
+            lines.push(format!("url = \"{}\"", receiver.url()));
             receivers.push(receiver);
         } else {
-            file.push_str(line);
-            file.push('\n');
+            lines.push(line.to_owned());
         }
     }
-    let deployment = Deployment::new(&file).set("LEDGER_SECRET", "a secret");
+    let deployment = Deployment::new(&lines.join("\n")).set("LEDGER_SECRET", "a secret");
     let node = deployment.start().await;
     let payload = block("json published");
     let message =

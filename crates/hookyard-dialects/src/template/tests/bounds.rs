@@ -60,12 +60,16 @@ fn what_would_hold_a_value_many_times_is_refused() {
         ("{{ payload + payload }}", "`+` may join lists; write `a | plus(b)`"),
         ("{{ payload + 0 | default(payload, true) }}", "`+` may join lists; write `a | plus(b)`"),
         ("{{ payload.0 + payload }}", "`+` may join lists; write `a | plus(b)`"),
+        ("{{ payload | batch(1000000, payload) | list ~ '' }}", "too many arguments"),
+        ("{{ payload | slice(1000000, payload) | list ~ '' }}", "too many arguments"),
         ("{{ payload | chain(payload) }}", "`chain` is no filter"),
         ("{{ payload | zip(payload) }}", "`zip` is no filter"),
     ] {
         assert_eq!(refused(&[("body", template)]), format!("options.body: line 1: {why}"), "{template}");
     }
     assert!(refused(&[("body", "{{ dict(a=payload) }}")]).starts_with("options.body: `dict` is no variable"));
+    let escaping = "options.body: line 1: `autoescape` does nothing here; write `| escape` or `| tojson`";
+    assert_eq!(refused(&[("body", "{% autoescape true %}{% endautoescape %}")]), escaping);
     assert_eq!(refused(&[("body", "{{ payload | map('default', 1) }}")]), "options.body: line 1: too many arguments");
     assert!(body_fails("{{ payload | map('default') }}", "[1]").contains("`map` needs"));
 }
@@ -84,6 +88,7 @@ fn what_holds_each_value_once_is_fine() {
         ),
         ("{{ ['a', 'b'] | join('-') }}{{ range(3) | list }}", "a-b[0,1,2]"),
         ("{{ payload['n'] }}{{ (payload.n - 1) / 2 }}", "73.0"),
+        ("{{ [1, 2, 3] | batch(2) }}{{ [1, 2, 3] | slice(2) }}{{ '<' | escape }}", "[[1,2],[3]][[1,2],[3]]&lt;"),
     ] {
         assert_eq!(body(template, "{\"n\":7}"), made, "{template}");
     }
