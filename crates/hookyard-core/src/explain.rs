@@ -20,6 +20,8 @@ pub struct Explained {
     pub endpoint: EndpointId,
     /// Its own name then, when its fan-out saw it.
     pub uid: Option<Uid>,
+    /// What people knew it by then, when its fan-out saw it.
+    pub name: Option<String>,
     /// What was decided; `None` when the fan-out did not see the endpoint, so that only a hand can have sent it there.
     pub decision: Option<Decision>,
     /// The decision and its reason, as a sentence without a full stop.
@@ -62,6 +64,7 @@ pub fn explain(
             Explained {
                 endpoint: endpoint.id,
                 uid: endpoint.uid.clone(),
+                name: Some(endpoint.shown_name()),
                 decision: Some(decided),
                 why: decision::sentence(message, endpoint, decided, delivery.is_some()),
                 standing: delivery.map(|delivery| standing::of(delivery, now)),
@@ -71,6 +74,7 @@ pub fn explain(
     let by_hand = left.iter().zip(seen).filter(|(_, seen)| !seen).map(|(delivery, _)| Explained {
         endpoint: delivery.key.endpoint,
         uid: None,
+        name: None,
         decision: None,
         why: "not decided by the fan-out, which did not see this endpoint: sent there by hand".to_owned(),
         standing: Some(standing::of(delivery, now)),

@@ -187,7 +187,11 @@ fn the_dialects_page_is_what_the_code_says() {
                     Choices::OneOf(choices) => choices.iter().map(|choice| code(choice)).collect::<Vec<_>>().join(", "),
                     Choices::Text => "text".to_owned(),
                 };
-                let default = if option.default.contains(' ') || ["none", "nothing"].contains(&option.default) { option.default.to_owned() } else { code(option.default) };
+                let default = if option.default.contains(' ') || ["none", "nothing"].contains(&option.default) {
+                    option.default.to_owned()
+                } else {
+                    code(option.default)
+                };
                 [code(option.name), choices, default, option.meaning.to_owned()]
             });
             if !outbound.options().is_empty() {
@@ -226,7 +230,9 @@ fn defaults(defaults: &Defaults) -> String {
         }
         Some(RetryPolicy::Exponential { delay, factor, retries, .. }) => {
             let delay = format_duration(*delay);
-            said.push(format!("{retries} retries, the first after `{delay}`, each delay {factor} times the one before"));
+            said.push(format!(
+                "{retries} retries, the first after `{delay}`, each delay {factor} times the one before"
+            ));
         }
         Some(RetryPolicy::Schedule { delays, .. }) => said.push(format!("{} retries", delays.len())),
     }

@@ -210,9 +210,9 @@ async fn explain_and_delivery_tell_who_got_it_and_how_it_stands() {
     assert_eq!(
         owed["data"],
         json!([
-            { "endpointId": build::endpoint_id(1).to_string(), "endpointUid": "receiver-1", "state": "delivered",
+            { "endpointId": build::endpoint_id(1).to_string(), "endpointUid": "receiver-1", "endpointName": "receiver-1", "state": "delivered",
               "reason": null, "due": null, "charged": 0, "round": 0 },
-            { "endpointId": build::endpoint_id(2).to_string(), "endpointUid": "receiver-2", "state": "pending",
+            { "endpointId": build::endpoint_id(2).to_string(), "endpointUid": "receiver-2", "endpointName": "receiver-2", "state": "pending",
               "reason": "held while the endpoint is disabled", "due": "2026-01-01T00:00:02.000000Z", "charged": 0,
               "round": 0 },
         ])

@@ -63,7 +63,7 @@ impl List {
         if self.json {
             return output::json(&endpoints);
         }
-        let mut table = Table::new(["ID", "UID", "STATUS", "DIALECT", "EVENT TYPES", "URL"]);
+        let mut table = Table::new(["ID", "UID", "NAME", "STATUS", "DIALECT", "EVENT TYPES", "URL"]);
         for endpoint in &endpoints {
             let text = |name: &str| endpoint[name].as_str().unwrap_or("-");
             let status = if endpoint["disabled"] == Value::Bool(true) {
@@ -74,7 +74,7 @@ impl List {
                 "enabled".to_owned()
             };
             let types = endpoint["eventTypes"].as_array().map_or_else(|| "all".to_owned(), |types| joined(types));
-            table.row([text("id"), text("uid"), &status, text("dialect"), &types, text("url")]);
+            table.row([text("id"), text("uid"), text("name"), &status, text("dialect"), &types, text("url")]);
         }
         output::bytes(table.render().as_bytes())
     }

@@ -141,7 +141,7 @@ impl One {
         output::line("")?;
         output::bytes(deliveries_table(&deliveries, &attempts).render().as_bytes())?;
         output::line("")?;
-        output::bytes(attempts_table(&attempts).render().as_bytes())
+        output::bytes(attempts_table(&attempts, &deliveries).render().as_bytes())
     }
 
     async fn explain(self) -> Result<(), Failure> {
@@ -153,7 +153,7 @@ impl One {
         output::line(&format!("{} {}", text(&explained, "msgId"), text(&explained, "summary")))?;
         let mut table = Table::new(["ENDPOINT", "DECISION", "WHY", "STATE", "AND THAT IS"]);
         for endpoint in explained["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            let name = endpoint["endpointUid"].as_str().unwrap_or_else(|| text(endpoint, "endpointId"));
+            let name = named(endpoint);
             let (state, why) = (text(&endpoint["delivery"], "state"), text(&endpoint["delivery"], "why"));
             table.row([name, text(endpoint, "decision"), text(endpoint, "why"), state, why]);
         }
@@ -206,8 +206,7 @@ struct Shown<'a> {
 fn deliveries_table(deliveries: &Value, attempts: &[Value]) -> Table {
     let mut table = Table::new(["ENDPOINT", "STATE", "ATTEMPTS", "CHARGED", "ROUND", "DUE", "REASON"]);
     for delivery in deliveries.as_array().map(Vec::as_slice).unwrap_or_default() {
-        let id = text(delivery, "endpointId");
-        let name = delivery["endpointUid"].as_str().unwrap_or(id);
+        let (id, name) = (text(delivery, "endpointId"), named(delivery));
         let made = attempts.iter().filter(|attempt| text(attempt, "endpointId") == id).count().to_string();
         let (charged, round) = (delivery["charged"].to_string(), delivery["round"].to_string());
         let (due, reason) = (text(delivery, "due"), text(delivery, "reason"));
@@ -216,7 +215,9 @@ fn deliveries_table(deliveries: &Value, attempts: &[Value]) -> Table {
     table
 }
 
-fn attempts_table(attempts: &[Value]) -> Table {
+fn attempts_table(attempts: &[Value], deliveries: &Value) -> Table {
+    let deliveries = deliveries.as_array().map(Vec::as_slice).unwrap_or_default();
+    let endpoint = |id| deliveries.iter().find(|delivery| text(delivery, "endpointId") == id).map_or(id, named);
     let mut table = Table::new(["ATTEMPT", "ENDPOINT", "STARTED", "OUTCOME", "STATUS", "TOOK", "DETAIL"]);
     for attempt in attempts {
         let status = match attempt["responseStatusCode"].as_u64() {
@@ -226,7 +227,7 @@ fn attempts_table(attempts: &[Value]) -> Table {
         let took = format!("{} ms", attempt["responseDurationMs"]);
         table.row([
             text(attempt, "id"),
-            text(attempt, "endpointId"),
+            endpoint(text(attempt, "endpointId")),
             text(attempt, "timestamp"),
             text(attempt, "outcome"),
             &status,
@@ -235,6 +236,11 @@ fn attempts_table(attempts: &[Value]) -> Table {
         ]);
     }
     table
+}
+
+/// What people know the endpoint of a delivery or of a decision by.
+fn named(value: &Value) -> &str {
+    value["endpointName"].as_str().unwrap_or_else(|| text(value, "endpointId"))
 }
 
 /// A member that is a text, `-` when it is none.

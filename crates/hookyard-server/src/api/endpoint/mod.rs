@@ -22,6 +22,8 @@ use crate::reply::Text;
 pub(crate) struct EndpointOut<'a> {
     id: Text<EndpointId>,
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     description: &'a str,
     uid: Option<&'a str>,
     version: u16,
@@ -35,6 +37,8 @@ pub(crate) struct EndpointOut<'a> {
     updated_at: Text<Timestamp>,
     metadata: &'a BTreeMap<String, String>,
     dialect: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    options: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'static str>,
     include_server_events: bool,
@@ -71,6 +75,7 @@ impl<'a> From<&'a Endpoint> for EndpointOut<'a> {
         Self {
             id: Text(endpoint.id),
             url: settings.shown_url(),
+            name: settings.name.as_deref(),
             description: &settings.description,
             uid: endpoint.uid.as_ref().map(Uid::as_str),
             version: 1,
@@ -84,6 +89,7 @@ impl<'a> From<&'a Endpoint> for EndpointOut<'a> {
             updated_at: Text(endpoint.updated),
             metadata: &settings.metadata,
             dialect: settings.dialect.as_str(),
+            options: &settings.options,
             method: settings.method.map(Method::as_str),
             include_server_events: settings.include_server_events,
             timeout: settings.timeout.map(format_duration),

@@ -1,5 +1,6 @@
 //! `GET /api/v1/app/{app}/msg/{message}/delivery`: what a message is owed to, and how each stands.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -23,6 +24,9 @@ struct DeliveryOut<'a> {
     endpoint_id: Text<EndpointId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_uid: Option<&'a str>,
+    /// What people know it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_name: Option<String>,
     state: &'static str,
     reason: Option<&'static str>,
     due: Option<Text<Timestamp>>,
@@ -41,7 +45,14 @@ pub(crate) async fn deliveries(
     let view = find::application(&doors, caller, &application).await?;
     let message = find::message(&doors, view.application.id, &message).await?.message.id;
     let owed = doors.store.deliveries(view.application.id, message).await?;
-    let endpoint = |id| view.endpoints.iter().find(|endpoint| endpoint.id == id).map(|endpoint| &**endpoint);
+    let mut endpoints = HashMap::with_capacity(owed.len());
+    for id in owed.iter().map(|delivery| delivery.key.endpoint) {
+        let present = view.endpoints.iter().find(|endpoint| endpoint.id == id).cloned();
+        // One that was archived is not among those of the application.
+        let endpoint = if present.is_some() { present } else { doors.store.endpoint(id).await? };
+        endpoints.extend(endpoint.map(|endpoint| (id, endpoint)));
+    }
+    let endpoint = |id| endpoints.get(&id).map(|endpoint| &**endpoint);
     let data = owed.iter().map(|delivery| out(delivery, endpoint(delivery.key.endpoint))).collect();
     Ok(reply::json(StatusCode::OK, &List::whole(data)))
 }
@@ -61,6 +72,7 @@ fn out<'a>(delivery: &Delivery, endpoint: Option<&'a Endpoint>) -> DeliveryOut<'
     DeliveryOut {
         endpoint_id: Text(delivery.key.endpoint),
         endpoint_uid: endpoint.and_then(|endpoint| endpoint.uid.as_ref()).map(Uid::as_str),
+        endpoint_name: endpoint.map(Endpoint::shown_name),
         state: delivery.state.kind().as_str(),
         reason,
         due: due.map(Text),

@@ -36,6 +36,9 @@ struct ExplainedOut<'a> {
     endpoint_id: Text<EndpointId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_uid: Option<&'a str>,
+    /// What people knew it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_name: Option<&'a str>,
     /// `owed`, `skipped`, or `null` for what only a hand can have sent there.
     decision: Option<&'static str>,
     why: &'a str,
@@ -81,6 +84,7 @@ fn explained_out(explained: &Explained) -> ExplainedOut<'_> {
     ExplainedOut {
         endpoint_id: Text(explained.endpoint),
         endpoint_uid: explained.uid.as_ref().map(Uid::as_str),
+        endpoint_name: explained.name.as_deref(),
         decision: explained.decision.map(|decision| match decision {
             Decision::Owed => "owed",
             Decision::Skipped(_) => "skipped",
