@@ -1,9 +1,9 @@
-//! Configuration files: any bytes as `hookyard.toml`.
+//! Configuration files: any bytes as `hookyard.toml`, as Immich's file and as Kiosk's.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hookyard::fuzz::read_file;
+use hookyard::fuzz::{Fault, read_file, read_file_of};
 use hookyard_dialects::find;
 use hookyard_model::RawId;
 use hookyard_ports::Ids;
@@ -14,15 +14,25 @@ use crate::node::{Still, Zeros};
 
 /// Files that an operator wrote: each fault says where, and what is good is rows that can be sent to, the same each time.
 pub fn configs(data: &[u8]) {
-    if may_name_a_file(data) {
-        return;
+    if !may_name_a_file(data) {
+        check(data, |ids| read_file(data, ids, build::NOW));
     }
+}
+
+/// Files of the systems that others run: the same holds for them. The first byte says whose file the rest is.
+pub fn foreign_files(data: &[u8]) {
+    if let Some((first, data)) = data.split_first() {
+        let system = if first % 2 == 0 { "immich" } else { "kiosk" };
+        check(data, |ids| read_file_of(system, data, ids, build::NOW));
+    }
+}
+
+fn check(data: &[u8], read: impl Fn(&Ids) -> Result<Import, Vec<Fault>>) {
     let ids = Ids::new(RawId::MIN, Arc::new(Still), Arc::new(Zeros));
-    let first = read_file(data, &ids, build::NOW);
-    match first {
+    match read(&ids) {
         Ok(import) => {
             check_rows(&import);
-            let again = read_file(data, &ids, build::NOW).expect("a good file stays good");
+            let again = read(&ids).expect("a good file stays good");
             assert_eq!(rows(&again), rows(&import));
         }
         Err(faults) => {
@@ -45,7 +55,7 @@ pub fn configs(data: &[u8]) {
 ///
 /// Relative paths lead nowhere; absolute ones begin a text or are written with escapes.
 fn may_name_a_file(data: &[u8]) -> bool {
-    let names_one = data.windows(5).any(|part| part == b"_file");
+    let names_one = data.windows(5).any(|part| part == b"_file") || data.windows(7).any(|part| part == b"_config");
     names_one && data.windows(2).any(|pair| matches!(pair, b"\"/" | b"'/" | b"\n/" | b"\\u" | b"\\U" | b"\\x"))
 }
 

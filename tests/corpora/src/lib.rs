@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 pub use bodies::bodies;
 use bytes::Bytes;
-pub use configs::configs;
+pub use configs::{configs, foreign_files};
 use hookyard_core::{json, order};
 use hookyard_dialects::{RawRequest, Verified, retry_after};
 use hookyard_egress::check_url;
@@ -29,9 +29,10 @@ pub use templates::templates;
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus` and of its file in `fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("bodies", bodies),
     ("configs", configs),
+    ("foreign_files", foreign_files),
     ("ids", ids),
     ("names", names),
     ("payloads", payloads),

@@ -18,6 +18,7 @@ use super::environment::Environment;
 use super::fault::{Faults, nearest, quoted};
 use super::file::{self, Declared, DeclaredApplication, Policy};
 use super::key::{self, Key};
+use super::layers::Layers;
 use super::settings::{Setting, Settings};
 use super::tree::Field;
 use super::{content, immich, kiosk, text};
@@ -130,6 +131,15 @@ impl Foreign {
                 nothing
             }
         }
+    }
+
+    /// What a system's file with these bytes declares, under settings that nobody changed.
+    pub(crate) fn of_bytes(system: &'static System, path: &Path, bytes: Vec<u8>) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let settings = Settings::read(&Layers::default(), &Environment::default(), &mut faults);
+        let text = text(path, bytes)?;
+        let application = Some(system.application(path, &text, &settings, &mut faults));
+        faults.or(Self { system, file: Some(path.to_owned()), application })
     }
 
     /// Two files cannot declare one application.
