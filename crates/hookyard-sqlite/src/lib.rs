@@ -5,11 +5,12 @@
 //!
 //! One thread writes. Callers' deeds wait in a queue; the writer takes all that wait, runs them in one transaction, commits
 //! with one fsync and answers each. Reads have threads and connections of their own and never hold the writer up. Another
-//! thread moves the write-ahead log into the database.
+//! thread moves the write-ahead log into the database. [`backup`] makes copies from outside, in a process of its own.
 //!
 //! What it leaves to others: decisions (`hookyard-core`), the stored form of settings and codes (`hookyard-record`).
 
 mod attempt;
+pub mod backup;
 mod books;
 mod changes;
 mod checkpoint;

@@ -25,7 +25,8 @@ use crate::{OpenError, Options};
 
 /// The database's file name in the data directory.
 pub(crate) const DATABASE: &str = "hookyard.sqlite";
-const LOCK: &str = "lock";
+/// The file whose lock says that a process has the store.
+pub(crate) const LOCK: &str = "lock";
 /// Bytes of a page: a message row with its attempt fits a few times, and a changed page is still cheap to log.
 const PAGE_BYTES: u64 = 4_096;
 /// KiB of pages that the writer keeps: what the hot path touches, many times over.
@@ -35,7 +36,7 @@ const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Bytes to which the write-ahead log is cut when it starts over.
 const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// How long a connection waits for another: only the ends of checkpoints and of recoveries are ever waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// What the check value says; any text would do.
 const CHECK: &[u8] = b"hookyard";
 const CHECK_PLACE: Place<'static> = Place { table: "meta", id: b"secret_check", revision: 0 };
@@ -102,7 +103,7 @@ fn move_log(
 }
 
 /// Makes the directory and takes its lock, which is held for as long as the file is open.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
     let explain = |source: io::Error| explain_io(directory, source);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(explain)?;
     let options = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(directory.join(LOCK));
@@ -227,6 +228,6 @@ fn begin_life(connection: &mut Connection, options: &Options, file: &Path) -> Re
 }
 
 /// Whether the keyring opens the check value; a fresh database has none.
-fn is_our_secret(keyring: &Keyring, check: Option<Vec<u8>>) -> bool {
+pub(crate) fn is_our_secret(keyring: &Keyring, check: Option<Vec<u8>>) -> bool {
     check.is_none_or(|check| keyring.open(&CHECK_PLACE, &check).is_ok_and(|plain| plain.as_slice() == CHECK))
 }

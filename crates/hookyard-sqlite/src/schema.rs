@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// `PRAGMA application_id` of our databases: `HkYd`.
-const APPLICATION_ID: i32 = 0x486b_5964;
+pub(crate) const APPLICATION_ID: i32 = 0x486b_5964;
 
 /// The migrations in order; the version is how many are applied.
 const MIGRATIONS: [&str; 2] =
