@@ -25,14 +25,24 @@ pub(crate) struct Document<'a> {
     pub(crate) environment: &'a Environment,
     text: &'a str,
     line_starts: Vec<usize>,
+    /// How many characters begin before each [`CHUNK`] of the text: a file may be one long line, and every value in it has
+    /// a column.
+    characters: Vec<usize>,
 }
+
+const CHUNK: usize = 64;
 
 impl<'a> Document<'a> {
     /// A document of this text; `path` is what the operator gave.
     pub(crate) fn new(path: &'a Path, text: &'a str, environment: &'a Environment) -> Self {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let sums = text.as_bytes().chunks(CHUNK).scan(0, |sum, chunk| {
+            *sum += begun(chunk);
+            Some(*sum)
+        });
+        let characters = std::iter::once(0).chain(sums).collect();
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self { file: path.display().to_string().into(), folder, environment, text, line_starts }
+        Self { file: path.display().to_string().into(), folder, environment, text, line_starts, characters }
     }
 
     /// The root table; empty when the file is not TOML, because what is read around an error is not what was meant.
@@ -57,10 +67,19 @@ impl<'a> Document<'a> {
     pub(crate) fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self.line_starts[line - 1];
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        let column = self.characters_before(offset) - self.characters_before(self.line_starts[line - 1]) + 1;
         Place::File { file: Arc::clone(&self.file), line, column }
     }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let chunk = offset / CHUNK;
+        self.characters[chunk] + begun(&self.text.as_bytes()[chunk * CHUNK..offset])
+    }
+}
+
+/// How many characters begin in some bytes of UTF-8.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// A table whose known keys are taken out one by one.

@@ -206,8 +206,10 @@ pub(super) fn endpoint_url(text: &str, https_only: bool) -> Result<EndpointUrl, 
     let url = match hookyard_egress::check_url(text) {
         Ok(url) => url,
         Err(UrlError::Scheme) => {
-            // Without the slashes, what stands before the colon may be a user.
-            let scheme = text.trim().split_once("://").map(|(scheme, _)| scheme);
+            // Without the slashes, what stands before the colon may be a user; so may what is no scheme (RFC 3986, 3.1).
+            let is_scheme =
+                |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            let scheme = text.trim().split_once("://").map(|(scheme, _)| scheme).filter(is_scheme);
             return Err(match scheme {
                 Some(scheme) => format!("has the scheme {}, must be `http` or `https`", quoted(scheme)),
                 None => "must begin with `http://` or `https://`".to_owned(),

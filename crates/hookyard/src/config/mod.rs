@@ -25,6 +25,7 @@ mod tree;
 mod yaml_file;
 
 use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -173,6 +174,10 @@ fn content(path: &Path) -> Result<Vec<u8>, Faults> {
         let file: Arc<str> = path.display().to_string().into();
         Faults::from_one(&Place::whole(&file), what)
     };
+    // A pipe gives its bytes once. Read again for a reload it would be empty, or never end.
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        return Err(fault("is a pipe; name a regular file, which a reload can read again".to_owned()));
+    }
     let most = limits::CONFIG_FILE_BYTES;
     let file = std::fs::File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
     let mut bytes = Vec::new();

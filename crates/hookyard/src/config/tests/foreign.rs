@@ -130,3 +130,24 @@ fn require_https_holds_for_them_too() {
     let report = report(&file);
     assert_eq!(report.matches("must be `https`: `require_https` is on for it").count(), 2, "{report}");
 }
+
+#[test]
+fn a_pipe_is_refused_before_it_is_opened() {
+    let folder = folder(&[]);
+    let pipe = folder.path().join("pipe");
+    let (mode, kind) = (rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, rustix::fs::FileType::Fifo);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).expect("made");
+    let path = pipe.display().to_string();
+    let environment = Environment::from([("IMMICH_WEBHOOKS_CONFIG", path.as_str())]);
+    let flags = Flags { config: Some(pipe), settings: Vec::new() };
+    let report = Config::load(&flags, &environment).expect_err("nobody writes into it").to_string();
+    assert!(report.contains(&format!("{path}: is a pipe; name a regular file")), "{report}");
+}
+
+#[test]
+fn a_file_on_one_long_line_is_read_in_one_walk() {
+    let ones = vec!["1"; 1_000_000].join(",");
+    let text = format!("{{\"é\": [{ones}], \"webhooks\": [7]}}");
+    let report = read_file("IMMICH_WEBHOOKS_CONFIG", "webhooks.json", &text).expect_err("no object");
+    assert!(report.contains("webhooks.json:1:2000023: `webhooks[0]`: is a number"), "{report}");
+}
