@@ -27,7 +27,16 @@ pub(super) fn read(source: &Source<'_>, faults: &mut Faults) -> Vec<DeclaredEndp
     }
     let Some(mut root) = root.fields(faults) else { return Vec::new() };
     let webhooks = root.take("webhooks").and_then(|list| list.list(limits::ENDPOINTS_PER_APPLICATION, faults));
-    let strays: Vec<Name> = root.unknown().into_iter().map(|unknown| unknown.name).filter(is_of_entry).collect();
+    let is_there = webhooks.is_some();
+    let mut strays: Vec<Name> = Vec::new();
+    for unknown in root.unknown() {
+        if is_of_entry(&unknown.name) {
+            strays.push(unknown.name);
+        } else if let Some(near) = unknown.near.filter(|_| !is_there) {
+            let what = "is not read, and nothing else declares webhooks";
+            faults.warn(&unknown.name.place, &unknown.key, what, Some(&format!("did you mean `{near}`?")));
+        }
+    }
     let mut endpoints = Vec::new();
     for (index, webhook) in webhooks.unwrap_or_default().into_iter().enumerate() {
         let fields = webhook.fields(faults);

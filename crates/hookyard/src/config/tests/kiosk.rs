@@ -140,6 +140,18 @@ fn a_secret_outside_of_its_entry_is_a_warning() {
 }
 
 #[test]
+fn a_list_under_another_name_is_a_warning() {
+    let config = kiosk(&EXAMPLE.replace("webhooks:", "Webhooks:")).unwrap_or_else(|report| panic!("{report}"));
+    let warned = config.warnings.to_string();
+    assert!(
+        warned.contains("config.yaml:1:1: `Webhooks`: is not read, and nothing else declares webhooks"),
+        "{warned}"
+    );
+    assert!(warned.contains("hint: did you mean `webhooks`?"), "{warned}");
+    assert_eq!(endpoints(&config, DIALECT), []);
+}
+
+#[test]
 fn what_is_no_yaml_is_said_with_its_place() {
     for (text, expected) in [
         ("webhooks: [", "config.yaml:"),
