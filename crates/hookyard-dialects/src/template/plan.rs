@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::signature::{Algorithm, Content, Encoding, Signature};
 use crate::header::{shown, transport_header};
-use crate::{Encoded, SettingsError};
+use crate::{Encoded, SettingsError, credential_header};
 
 /// The names of the options.
 pub(super) mod options {
@@ -80,12 +80,18 @@ impl<'a> Plan<'a> {
         self.content_type.clone().or_else(|| (!own).then(json))
     }
 
-    /// Refuses what contradicts itself: one header twice, a secret without a place for the signature, or the reverse.
+    /// Refuses what contradicts itself: one header twice, a secret without a place for the signature, or the reverse; and a
+    /// credential where it would be shown.
     pub(super) fn check(&self, settings: &EndpointSettings) -> Result<(), SettingsError> {
         let mut names = BTreeSet::from([CONTENT_TYPE.as_str()]);
         for (name, _) in &self.headers {
             if *name == CONTENT_TYPE {
                 return Err(refused("headers.content-type", "is what `options.content_type` says"));
+            }
+            if credential_header(name.as_str()) {
+                let why = "carries a credential, and options are shown to whoever may read the endpoint; put it into the \
+                           endpoint's own `headers`";
+                return Err(refused(&format!("{HEADER_TABLE}{name}"), why));
             }
             if !names.insert(name.as_str()) {
                 return Err(refused(&format!("{HEADER_TABLE}{name}"), "is there twice"));

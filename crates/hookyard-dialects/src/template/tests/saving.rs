@@ -145,3 +145,13 @@ fn options_say_what_they_do() {
     );
     assert_eq!(settings("template").options.len(), 0);
 }
+
+#[test]
+fn a_credential_is_refused_where_it_would_be_shown() {
+    for name in ["Authorization", "x-api-key", "Cookie"] {
+        let option = format!("headers.{name}");
+        let said = refused(&[(&option, "Bearer canary")]);
+        let expected = format!("options.headers.{}: carries a credential, and options are shown", name.to_lowercase());
+        assert!(said.starts_with(&expected) && !said.contains("canary"), "{said}");
+    }
+}
