@@ -163,7 +163,7 @@ fn report(made: &Made) {
     let Made { settlement, handed, prepared } = made;
     let Settlement { attempt, next, key, .. } = settlement;
     if attempt.outcome == Outcome::Delivered {
-        tracing::debug!(message_id = %key.message, endpoint = %key.endpoint, "delivered");
+        tracing::debug!(message_id = %key.message, endpoint = %prepared.name(), "delivered");
         return;
     }
     let settings = &prepared.endpoint.settings;
