@@ -249,6 +249,57 @@ async fn a_disk_without_room_is_refused_before_a_byte_is_written() {
     assert_eq!(place.files(), ["data"]);
 }
 
+#[tokio::test]
+async fn a_disk_that_becomes_full_meanwhile_is_told_and_nothing_is_left_on_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    for n in 1..=60 {
+        accept_long(&store, n, 200_000, build::pending(n)).await;
+    }
+    store.close().await;
+    let Some(disk) = SmallDisk::mount(place.folder.path().join("disk")) else {
+        eprintln!("passed over: a small disk can only be mounted by root");
+        return;
+    };
+    let filler = disk.0.join("filler");
+    let filling = filler.clone();
+    let fills: Watch = Arc::new(move |_| {
+        // Ends with the error that is wanted here: no space is left.
+        let _ = std::fs::write(&filling, vec![0; 32 * 1024 * 1024]);
+        ControlFlow::Continue(())
+    });
+    let (data, copy) = (place.data(), disk.0.join("copy"));
+    let full = backup::take(&Request { watch: Arc::clone(&fills), ..request(&data, &copy) });
+    assert!(matches!(full, Err(BackupError::Full(_))), "{full:?}");
+    assert_eq!(std::fs::read_dir(&disk.0).expect("readable").count(), 1, "the filler alone");
+
+    std::fs::remove_file(&filler).expect("removed");
+    take(&data, &place.copy()).expect("copied");
+    let checked = check(&place.copy()).expect("whole");
+    let full = backup::restore(checked, &disk.0.join("new"), &fills);
+    assert!(matches!(full, Err(BackupError::Full(_))), "{full:?}");
+    assert_eq!(std::fs::read_dir(&disk.0).expect("readable").count(), 1, "the filler alone");
+}
+
+/// A file system of 32 MiB in memory; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn mount(at: PathBuf) -> Option<Self> {
+        std::fs::create_dir(&at).expect("a directory");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=32m,mode=0700", "tmpfs"]).arg(&at);
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
 #[test]
 fn a_directory_without_a_store_and_a_store_of_another_program_are_refused() {
     let place = Place::new();

@@ -101,6 +101,13 @@ impl KeyFile {
         // Another process may have been faster; what is on disk counts.
         self.read(data)?.ok_or(KeyFileError::Removed(path))
     }
+
+    /// Keeps a secret that was made elsewhere, unless there is one. Afterwards it is on disk.
+    #[cfg(feature = "program")]
+    pub(crate) fn keep(self, data: &Path, secret: &Secret<String>) -> Result<(), KeyFileError> {
+        let path = self.path(data);
+        write_once(&path, secret.expose().as_bytes()).map_err(|source| KeyFileError::Unmakeable { path, source })
+    }
 }
 
 /// Makes the data directory, for its owner alone, if it does not exist.

@@ -1,10 +1,13 @@
 //! The command line: one file per subcommand.
 //!
-//! Called by `main`. Commands that need the store talk to the running server; only `serve` opens it.
+//! Called by `main`. Commands that need the store talk to the running server; only `serve` opens it. `backup` and
+//! `restore` copy it as a file.
 
 mod access;
+mod backup;
 mod client;
 mod config;
+mod copies;
 mod doctor;
 mod endpoints;
 mod event_types;
@@ -13,6 +16,7 @@ mod messages;
 mod output;
 mod page;
 mod resend;
+mod restore;
 mod send;
 mod serve;
 mod token;
@@ -47,6 +51,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchGenerate,
@@ -100,6 +106,8 @@ impl Command {
             Self::EventTypes(event_types) => event_types.run(),
             Self::Config(config) => block_on(config.run()),
             Self::Doctor(doctor) => block_on(doctor.run()),
+            Self::Backup(backup) => block_on(backup.run()),
+            Self::Restore(restore) => block_on(restore.run()),
             Self::Bench(bench) => bench_on_both_cores(bench),
             Self::BenchGenerate => block_on(async { Ok(bench::generator().await?) }),
             Self::BenchReceive => block_on(async { Ok(bench::receiver().await?) }),

@@ -1,8 +1,8 @@
 //! Settings and files: what the operator says, read and checked as a whole before anything starts.
 //!
 //! Called by every command of the binary. [`Config::load`] gives everything or a report of all that is wrong;
-//! [`load_token_settings`] reads only what a command needs that talks to a running server, whose environment it may not
-//! have. Nothing here opens a store or a socket.
+//! [`load_token_settings`] and its like read only what a command needs that runs beside a server, whose environment it may
+//! not have. Nothing here opens a store or a socket.
 
 mod document;
 mod endpoint;
@@ -39,7 +39,7 @@ pub(crate) use self::file::{Declared, DeclaredApplication};
 pub(crate) use self::foreign::{Foreign, SYSTEMS, System};
 pub(crate) use self::key::Key;
 use self::layers::Layers;
-pub(crate) use self::settings::{LogFormat, Role, Settings, TokenSettings};
+pub(crate) use self::settings::{DataSettings, KeySettings, LogFormat, Role, Settings, TokenSettings};
 
 /// The file that is read when none is named and it exists.
 const FILE: &str = "hookyard.toml";
@@ -134,18 +134,38 @@ impl Config {
 
 /// Reads what is needed to make a token, and reports only what is wrong with that.
 pub(crate) fn load_token_settings(flags: &Flags, environment: &Environment) -> Result<TokenSettings, Faults> {
+    load_some(flags, environment, &TokenSettings::KEYS, TokenSettings::read)
+}
+
+/// Reads where the embedded store is, and reports only what is wrong with that.
+pub(crate) fn load_data_settings(flags: &Flags, environment: &Environment) -> Result<DataSettings, Faults> {
+    load_some(flags, environment, &DataSettings::KEYS, DataSettings::read)
+}
+
+/// Reads the secrets that a store is opened with, and reports only what is wrong with those.
+pub(crate) fn load_key_settings(flags: &Flags, environment: &Environment) -> Result<KeySettings, Faults> {
+    load_some(flags, environment, &KeySettings::KEYS, KeySettings::read)
+}
+
+/// Reads these keys alone, so that what is wrong with others stops nobody who does not need them.
+fn load_some<T>(
+    flags: &Flags,
+    environment: &Environment,
+    keys: &[Key],
+    read: impl FnOnce(&Layers, &mut Faults) -> T,
+) -> Result<T, Faults> {
     let (mut faults, mut layers) = (Faults::default(), Layers::default());
     if let Some(path) = path(flags, environment) {
         let text = text(&path, content(&path)?)?;
         let document = Document::new(&path, &text, environment);
         let mut root = document.root(&mut faults);
-        layers.add_file(&mut root, &TokenSettings::KEYS, &mut faults);
+        layers.add_file(&mut root, keys, &mut faults);
     }
-    layers.add_environment(environment, &TokenSettings::KEYS, &mut faults);
+    layers.add_environment(environment, keys, &mut faults);
     for (key, text) in &flags.settings {
         layers.add_flag(key, text);
     }
-    let settings = TokenSettings::read(&layers, &mut faults);
+    let settings = read(&layers, &mut faults);
     faults.or(settings)
 }
 

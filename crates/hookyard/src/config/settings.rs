@@ -199,6 +199,42 @@ impl TokenSettings {
     }
 }
 
+/// Where the embedded store is, if there is one: what a command needs that copies it.
+#[derive(Debug)]
+pub(crate) struct DataSettings {
+    pub(crate) data: Setting<PathBuf>,
+    pub(crate) database: Option<Setting<Secret<String>>>,
+}
+
+impl DataSettings {
+    /// The keys that it reads.
+    pub(crate) const KEYS: [Key; 2] = [key::DATA, key::DATABASE];
+
+    /// Reads them from what was given.
+    pub(crate) fn read(layers: &Layers, faults: &mut Faults) -> Self {
+        let mut read = Reader { layers, faults, shown: Vec::new() };
+        Self { data: read.data(), database: read.one(&key::DATABASE, database) }
+    }
+}
+
+/// The secrets without which a copy of a store is of little use.
+#[derive(Debug)]
+pub(crate) struct KeySettings {
+    pub(crate) main_secret: Setting<Vec<Secret<String>>>,
+    pub(crate) jwt_secret: Option<Setting<Secret<String>>>,
+}
+
+impl KeySettings {
+    /// The keys that it reads.
+    pub(crate) const KEYS: [Key; 2] = [key::MAIN_SECRET, key::JWT_SECRET];
+
+    /// Reads them from what was given.
+    pub(crate) fn read(layers: &Layers, faults: &mut Faults) -> Self {
+        let mut read = Reader { layers, faults, shown: Vec::new() };
+        Self { main_secret: read.list(&key::MAIN_SECRET, secret), jwt_secret: read.one(&key::JWT_SECRET, secret) }
+    }
+}
+
 trait OrDefault<T> {
     fn or_default(self, value: T) -> Setting<T>;
 }

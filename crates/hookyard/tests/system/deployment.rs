@@ -145,6 +145,11 @@ impl Deployment {
         finish(command, "").await
     }
 
+    /// Starts a command that is not waited for; killed when dropped.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(&[]).args(arguments).spawn().expect("the binary starts")
+    }
+
     /// Starts a server that is expected to refuse.
     pub(crate) async fn refuse(&self) -> Ran {
         finish(self.serve(), "").await

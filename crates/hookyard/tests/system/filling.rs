@@ -8,11 +8,11 @@ use crate::pass_over;
 use crate::receiver::Receiver;
 
 /// A small file system in memory; unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None` where this process may not mount.
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: PathBuf, size: &str) -> Option<Self> {
         std::fs::create_dir(&at).expect("a directory");
         let options = format!("size={size},mode=0700");
         run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs"], &at).then_some(Self(at))

@@ -7,6 +7,7 @@ use std::path::Path;
 use hookyard_model::limits;
 use rustix::fs::{Access, access, statvfs};
 
+use super::super::output::size;
 use super::Finding;
 use crate::config::Config;
 
@@ -93,33 +94,9 @@ fn disk(directory: &Path) -> Option<Finding> {
     })
 }
 
-/// A number of bytes as people read it.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["MiB", "GiB", "TiB", "PiB"];
-    let (mut tenths, mut unit) = ((u128::from(bytes) * 10) >> 20, 0);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths >>= 10;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_readable() {
-        for (bytes, expected) in [
-            (0, "0.0 MiB"),
-            (1_572_864, "1.5 MiB"),
-            (1 << 30, "1.0 GiB"),
-            (5 << 40, "5.0 TiB"),
-            (u64::MAX, "16383.9 PiB"),
-        ] {
-            assert_eq!(size(bytes), expected, "{bytes}");
-        }
-    }
 
     #[test]
     fn the_nearest_directory_is_one_that_exists() {
