@@ -21,6 +21,8 @@ use super::file::Policy;
 use super::{retry, secret, settings};
 use crate::header;
 
+/// What the uid of an endpoint that has none begins with.
+pub(super) const DERIVED: &str = "auto-";
 /// The dialect of an endpoint that names none.
 const DIALECT: &str = "standard";
 
@@ -152,8 +154,8 @@ fn digest(settings: &EndpointSettings) -> String {
 /// `ordinal` counts among those of the application whose URL and events are equal.
 pub(crate) fn derived_uid(digest: &str, ordinal: usize) -> Uid {
     let uid = match ordinal {
-        0 => format!("auto-{digest}"),
-        _ => format!("auto-{digest}-{}", ordinal + 1),
+        0 => format!("{DERIVED}{digest}"),
+        _ => format!("{DERIVED}{digest}-{}", ordinal + 1),
     };
     uid.parse().expect("letters, digits and dashes are a uid")
 }

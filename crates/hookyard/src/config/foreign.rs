@@ -13,7 +13,7 @@ use hookyard_ports::Ids;
 use hookyard_ports::store::Import;
 
 use super::document::Document;
-use super::endpoint::DeclaredEndpoint;
+use super::endpoint::{DERIVED, DeclaredEndpoint};
 use super::environment::Environment;
 use super::fault::{Faults, nearest, quoted};
 use super::file::{self, Declared, DeclaredApplication, Policy};
@@ -230,7 +230,7 @@ pub(super) fn numbered(index: usize) -> String {
     format!("webhook-{}", index + 1)
 }
 
-/// A uid that is the entry's own name, where that is one.
+/// A uid that is the entry's own name, where that is one, and not one that could be made for an entry without.
 pub(super) fn uid_of(name: &str) -> Option<Uid> {
-    name.parse().ok()
+    name.parse().ok().filter(|_| !name.starts_with(DERIVED))
 }

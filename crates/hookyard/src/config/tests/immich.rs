@@ -148,6 +148,24 @@ fn reordering_a_file_moves_nothing() {
 }
 
 #[test]
+fn an_id_that_is_anothers_derived_uid_takes_nothing_from_it() {
+    let unnamed = r#"{"events": ["AssetCreate"], "url": "http://a.example/"}"#;
+    let one = immich(&format!("{{\"webhooks\": [{unnamed}]}}")).expect("no fault");
+    let uid = uids_of(&one)[0].clone();
+    let thief = format!(r#"{{"id": "{uid}", "events": ["AssetDelete"], "url": "http://b.example/"}}"#);
+    let both = immich(&format!("{{\"webhooks\": [{thief}, {unnamed}]}}")).unwrap_or_else(|report| panic!("{report}"));
+    let uids = uids_of(&both);
+    assert_eq!((uids.len(), uids[1].as_str()), (2, uid.as_str()));
+    assert_ne!(uids[0], uid);
+    assert_eq!(endpoints(&both, DIALECT)[0].1.name.as_deref(), Some(uid.as_str()), "it is called as the file says");
+}
+
+/// The uid of each.
+fn uids_of(config: &Config) -> Vec<String> {
+    endpoints(config, DIALECT).iter().map(|(uid, _)| (*uid).to_owned()).collect()
+}
+
+#[test]
 fn a_user_in_the_url_becomes_basic_authentication() {
     let text = r#"{"webhooks": [{"events": ["AssetCreate"], "url": "https://kai:p%40ss@a.example/x?y=1#z"}]}"#;
     let config = immich(text).unwrap_or_else(|report| panic!("{report}"));
