@@ -146,7 +146,7 @@ async fn what_leaves_the_file_is_cancelled_and_the_others_stay() {
     let log = node.stop().await;
     assert_eq!(log.matches("archived the application: no file declares it any more").count(), 1, "{log}");
 
-    // It comes back as it was.
+    // It comes back as another application of that name; the first one's history stays with the first one.
     write(&deployment, &json!({"webhooks": [entry("stays")]}));
     let node = deployment.start().await;
     assert_eq!(data(&node.get(&format!("{APP}/endpoint")).await.expect(200).json()).len(), 1);
