@@ -3,7 +3,7 @@
 //! A read-only connection of its own begins a read and keeps it until the last page is copied, so that all pages are of one
 //! moment, however much is written meanwhile; without it, each write of another process would have the copy begin afresh.
 //! The writer is never held up. What it writes meanwhile stays in the write-ahead log, which cannot start over while we
-//! read: so the read is as short as the disk allows. Pages are copied as they are, which takes a fourth of the time that
+//! read: so the read is as short as the disk allows. Pages are copied as they are, which takes a third of the time that
 //! `VACUUM INTO` needs to build the same database anew, and what can be done later, checking and counting, is done on the
 //! copy.
 
