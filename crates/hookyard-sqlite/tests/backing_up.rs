@@ -354,6 +354,20 @@ async fn a_file_that_is_no_whole_copy_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_damaged_store_is_named_as_what_is_damaged() {
+    let place = Place::with_copy(50).await;
+    std::fs::remove_file(place.copy()).expect("removed");
+    let database = place.data().join("hookyard.sqlite");
+    let mut bytes = std::fs::read(&database).expect("readable");
+    let middle = bytes.len() / 2 / 4_096 * 4_096;
+    bytes[middle..middle + 4_096].fill(0xa5);
+    std::fs::write(&database, bytes).expect("writes");
+    let refused = take(&place.data(), &place.copy()).expect_err("it would be of no use");
+    assert!(matches!(&refused, BackupError::Damaged { file, .. } if *file == database), "{refused:?}");
+    assert_eq!(place.files(), ["data"]);
+}
+
+#[tokio::test]
 async fn only_an_empty_directory_that_nobody_uses_is_restored_to() {
     let place = Place::with_copy(2).await;
     let refused = restore(&place.copy(), &place.data()).expect_err("there is a store");

@@ -64,8 +64,20 @@ pub enum BackupError {
         /// Why.
         why: String,
     },
+    /// The store itself is damaged, so that a copy of it would be of no use.
+    #[error(
+        "`{}` is damaged: {why}\nhint: keep a copy of the whole data directory and the last good backup; `hookyard restore` \
+         puts the latter in place",
+        .file.display()
+    )]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What was seen.
+        why: String,
+    },
     /// It is no store, or damaged.
-    #[error("`{}` is not a backup of Hookyard or is damaged: {why}", .file.display())]
+    #[error("`{}` is not a store of Hookyard or is damaged: {why}", .file.display())]
     Corrupt {
         /// Which file.
         file: PathBuf,

@@ -59,8 +59,14 @@ impl Part {
         };
         let part = Self { target: target.to_owned(), path, overwrite, file, is_placed: false };
         part.remove_companions();
-        let emptied = part.file.set_len(0).and_then(|()| part.file.set_permissions(Permissions::from_mode(0o600)));
-        emptied.map_err(|error| BackupError::writing(&part.path, &error))?;
+        let mode = part.file.set_len(0).and_then(|()| Ok(part.file.metadata()?.permissions().mode()));
+        let mode = mode.map_err(|error| BackupError::writing(&part.path, &error))?;
+        if mode & 0o077 != 0
+            && let Err(error) = part.file.set_permissions(Permissions::from_mode(0o600))
+        {
+            // Some disks know no owners; a copy there is better than none.
+            tracing::warn!(file = %target.display(), %error, "others may read this file, the disk cannot keep them off");
+        }
         Ok(part)
     }
 
@@ -87,7 +93,11 @@ impl Part {
         look_at(&self.target, self.overwrite)?;
         std::fs::rename(&self.path, &self.target).map_err(unwritable)?;
         self.is_placed = true;
-        File::open(folder(&self.target)).and_then(|folder| folder.sync_all()).map_err(unwritable)
+        match File::open(folder(&self.target)).and_then(|folder| folder.sync_all()) {
+            // Some disks do not know of directories that are written; they write them with the file.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            synced => synced.map_err(unwritable),
+        }
     }
 
     fn remove_companions(&self) {

@@ -74,8 +74,12 @@ pub fn take(request: &Request<'_>) -> Result<Taken, BackupError> {
     drop(source);
     settle(part.path()).map_err(|error| BackupError::of_target(part.path(), &error))?;
     part.sync()?;
-    let checked = check(part.path(), &request.watch)?;
-    Ok(Taken { part, contents: checked.contents })
+    let checked = check(part.path(), &request.watch);
+    if let Err(BackupError::Corrupt { why, .. }) = checked {
+        // The copy is what was read: it is the store that is damaged.
+        return Err(BackupError::Damaged { file: database, why });
+    }
+    Ok(Taken { part, contents: checked?.contents })
 }
 
 fn open(directory: &Path, database: &Path) -> Result<Connection, BackupError> {
@@ -139,8 +143,10 @@ fn copy(source: &Connection, database: &Path, part: &Part, watch: &Watch) -> Res
     }
 }
 
+/// Opens the copy without locks of the database's own: ours is enough, and on a network's disk the two could exclude each other.
 fn writable(file: &Path) -> rusqlite::Result<Connection> {
-    Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags_and_vfs(file, flags, c"unix-none")
 }
 
 /// Has the copy be a database without a log of its own, which any program can open where nothing can be written.
