@@ -15,7 +15,7 @@ use hookyard_ports::store::Import;
 use super::document::Document;
 use super::endpoint::{DERIVED, DeclaredEndpoint};
 use super::environment::Environment;
-use super::fault::{Faults, nearest, quoted};
+use super::fault::{Faults, Place, nearest, quoted};
 use super::file::{self, Declared, DeclaredApplication, Policy};
 use super::key::{self, Key};
 use super::layers::Layers;
@@ -106,10 +106,10 @@ impl Foreign {
 
     fn read(system: &'static System, settings: &Settings, faults: &mut Faults) -> Self {
         let Some(setting) = (system.setting)(settings) else { return Self { system, file: None, application: None } };
-        let (path, place) = (&setting.value, &setting.place);
+        let (path, place) = (&beside(&setting.place, &setting.value), &setting.place);
         let nothing = Self { system, file: Some(path.clone()), application: None };
-        if system.absolute && path.is_relative() {
-            let what = format!("is {}, must be an absolute path", quoted(&path.display().to_string()));
+        if system.absolute && setting.value.is_relative() {
+            let what = format!("is {}, must be an absolute path", quoted(&setting.value.display().to_string()));
             faults.add(place, system.key.name, what);
             return nothing;
         }
@@ -222,6 +222,15 @@ impl System {
             );
         }
         Some(name)
+    }
+}
+
+/// A path where it was written: one in a file starts from that file's folder. A start in another folder would otherwise find
+/// nothing, and archive what the file declared.
+fn beside(place: &Place, path: &Path) -> PathBuf {
+    match place {
+        Place::File { file, .. } => Path::new(&**file).parent().unwrap_or(Path::new("")).join(path),
+        Place::Environment(_) | Place::Flag(_) | Place::Default => path.to_owned(),
     }
 }
 

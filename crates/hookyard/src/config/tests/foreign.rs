@@ -55,6 +55,15 @@ fn a_file_that_is_missing_is_a_warning() {
 }
 
 #[test]
+fn a_path_in_a_file_starts_from_that_files_folder() {
+    let folder = folder(&[("hookyard.toml", "kiosk_config = \"config.yaml\"\n"), ("config.yaml", KIOSK)]);
+    let flags = Flags { config: Some(folder.path().join("hookyard.toml")), settings: Vec::new() };
+    let config = Config::load(&flags, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(config.warnings.to_string(), "");
+    assert_eq!(endpoints(&config, "kiosk").len(), 1);
+}
+
+#[test]
 fn a_relative_path_is_refused_for_immich_alone() {
     let environment = Environment::from([("IMMICH_WEBHOOKS_CONFIG", "webhooks.json")]);
     let report = Config::load(&Flags::default(), &environment).expect_err("relative").to_string();
