@@ -397,6 +397,39 @@ async fn only_an_empty_directory_that_nobody_uses_is_restored_to() {
 }
 
 #[tokio::test]
+async fn what_the_superuser_restores_belongs_to_the_owner_of_the_directory() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let place = Place::with_copy(1).await;
+    std::fs::create_dir(place.other()).expect("made");
+    if chown(place.other(), Some(12_345), Some(12_346)).is_err() {
+        eprintln!("passed over: only root restores for others");
+        return;
+    }
+    let restoration = restore(&place.copy(), &place.other()).expect("restored");
+    let key = place.other().join("main_secret");
+    std::fs::write(&key, "kept").expect("writes");
+    restoration.hand_over(&key).expect("handed over");
+    restoration.place().expect("placed");
+    for name in ["hookyard.sqlite", "lock", "main_secret"] {
+        let file = std::fs::metadata(place.other().join(name)).expect("it is there");
+        assert_eq!((file.uid(), file.gid()), (12_345, 12_346), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_an_older_version_made_is_restored_and_brought_up_to_date() {
+    let place = Place::with_copy(3).await;
+    let older = rusqlite::Connection::open(place.copy()).expect("opens");
+    older.execute_batch("ALTER TABLE endpoint DROP COLUMN declared_disabled; PRAGMA user_version = 1").expect("writes");
+    drop(older);
+    assert_eq!(check(&place.copy()).expect("whole").contents().schema, 1);
+    restore(&place.copy(), &place.other()).expect("restored").place().expect("placed");
+    let store = SqliteStore::open(options(&place.other())).expect("it is a store");
+    assert!(is_stored(&store, 3).await);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn somebody_who_reads_for_long_does_not_hold_the_writer_up() {
     let place = Place::new();
     let small = Options { checkpoint_bytes: 64 * 1024, wal_limit: 256 * 1024, ..options(&place.data()) };

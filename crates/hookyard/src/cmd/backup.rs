@@ -37,8 +37,10 @@ pub(crate) struct Backup {
 
 /// The main secret that the store is expected to need.
 struct MainSecret {
-    /// Where it was found, or looked for; quoted for people.
+    /// Where it was found, or looked for: a file, or the place of a setting.
     from: String,
+    /// The same for people.
+    shown: String,
     /// Whether it opens the copy; `None` when there is none, or it cannot be read.
     opens: Option<bool>,
 }
@@ -64,7 +66,7 @@ impl Backup {
                 return Err(Failure::Configuration(format!(
                     "{} does not open the secrets in the store, so `--with-keys` would write a key that is of no use\n\
                      hint: leave it out, and keep the `main_secret` that the server runs with",
-                    main_secret.from
+                    main_secret.shown
                 )));
             }
             Some(keys) => Some(keys.write(&self.file, self.force)?),
@@ -114,25 +116,28 @@ impl Backup {
 
     /// Which secret the server would open the copy with. A backup must not fail because of it, so what is wrong is told.
     fn main_secret(&self, directory: &Path, taken: &Taken) -> MainSecret {
-        let path = format!("`{}`", KeyFile::Main.path(directory).display());
-        let (from, secrets) = match self.store.keys() {
+        let path = KeyFile::Main.path(directory).display().to_string();
+        let kept = format!("`{path}`");
+        let (from, shown, secrets) = match self.store.keys() {
             Ok(keys) if !keys.main_secret.value.is_empty() => {
-                (format!("`main_secret` ({})", keys.main_secret.place), keys.main_secret.value)
+                let place = keys.main_secret.place.to_string();
+                let shown = format!("`main_secret` ({place})");
+                (place, shown, keys.main_secret.value)
             }
             Ok(_) => match KeyFile::Main.read(directory) {
-                Ok(kept) => (path, kept.into_iter().collect()),
+                Ok(secret) => (path, kept, secret.into_iter().collect()),
                 Err(error) => {
-                    tracing::warn!(error = %format_args!("{:#}", anyhow::Error::new(error)), "the main secret is not checked");
-                    (path, Vec::new())
+                    tracing::warn!("the main secret is not checked: {:#}", anyhow::Error::new(error));
+                    (path, kept, Vec::new())
                 }
             },
             Err(faults) => {
                 tracing::warn!("the main secret is not checked: {faults}");
-                ("`main_secret`".to_owned(), Vec::new())
+                ("settings".to_owned(), "`main_secret`".to_owned(), Vec::new())
             }
         };
         let keyring = if secrets.is_empty() { None } else { Keyring::from_secrets(&secrets).ok() };
-        MainSecret { from, opens: keyring.map(|keyring| taken.contents().is_opened_by(&keyring)) }
+        MainSecret { from, shown, opens: keyring.map(|keyring| taken.contents().is_opened_by(&keyring)) }
     }
 }
 
@@ -142,8 +147,8 @@ impl MainSecret {
         let advice = "keep the `main_secret` that the server runs with, the backup is of no use without it";
         match self.opens {
             Some(true) => {}
-            Some(false) => tracing::warn!("{} does not open the secrets in the backup; {advice}", self.from),
-            None => tracing::warn!("{} is not known here; {advice}", self.from),
+            Some(false) => tracing::warn!("{} does not open the secrets in the backup; {advice}", self.shown),
+            None => tracing::warn!("{} is not known here; {advice}", self.shown),
         }
     }
 
@@ -156,7 +161,7 @@ impl MainSecret {
             None => format!(
                 "the backup is of no use without {}, which is not in it: keep a copy of that elsewhere",
                 match self.opens {
-                    Some(true) => &self.from,
+                    Some(true) => &self.shown,
                     Some(false) | None => "the server's `main_secret`",
                 }
             ),

@@ -111,6 +111,7 @@ async fn a_backup_under_load_has_everything_that_was_acknowledged_before_it_bega
     let told = json(&told);
     assert!(told["messages"].as_u64().expect("a count") >= before.len() as u64, "{told}");
     assert_eq!((&told["applications"], &told["endpoints"]), (&Value::from(1), &Value::from(1)), "{told}");
+    assert_eq!(told["mainSecret"]["from"], "./hookyard-data/main_secret", "{told}");
     assert_eq!(told["mainSecret"]["opens"], true, "{told}");
     node.kill().await;
 
