@@ -1,10 +1,10 @@
 //! Makes the rows of one file kind what the file says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use hookyard_model::{
-    Application, ApplicationId, Declaration, Endpoint, EndpointStatus, FileKind, Revision, Timestamp,
+    Application, ApplicationId, Declaration, Endpoint, EndpointStatus, FileKind, Revision, Timestamp, Uid,
 };
 use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
 use rusqlite::params;
@@ -139,15 +139,18 @@ impl Work<'_> {
         revision: Revision,
     ) -> Attempted<bool> {
         let present = configuration::endpoints(books.connection, &books.shared, configuration::ENDPOINTS, [row])?;
+        let by_uid: HashMap<&Uid, _> =
+            present.iter().filter_map(|found| found.1.uid.as_ref().map(|uid| (uid, found))).collect();
+        let named: HashSet<&Uid> = declared.endpoints.iter().map(|endpoint| &endpoint.uid).collect();
         let mut differs = false;
         for endpoint in &declared.endpoints {
-            let old = present.iter().find(|(_, old)| old.uid.as_ref() == Some(&endpoint.uid));
+            let old = by_uid.get(&endpoint.uid).copied();
             let changed = self.endpoint(books, endpoint, (row, application), old, revision)?;
             self.count(old.is_some(), changed);
             differs |= changed;
         }
         for (row, old) in &present {
-            let stays = declared.endpoints.iter().any(|endpoint| old.uid.as_ref() == Some(&endpoint.uid));
+            let stays = old.uid.as_ref().is_some_and(|uid| named.contains(uid));
             if !stays && old.declared.as_ref().is_some_and(|owner| owner.kind == self.import.kind) {
                 self.archive_endpoint(books, *row, old, revision)?;
                 differs = true;
