@@ -54,7 +54,11 @@ static OPTIONS: [OptionSpec; 9] = [
         "`application/json`, or the payload's own where there is no `body`",
         "The body's media type.",
     ),
-    text(options::HEADERS, "none", "Jinja templates of further headers, by name; a value is one line and no credential."),
+    text(
+        options::HEADERS,
+        "none",
+        "Jinja templates of further headers, by name; a value is one line and no credential.",
+    ),
     text(options::SIGNATURE_HEADER, "nothing is signed", "The header that carries the signature; it needs a secret."),
     text(options::SIGNATURE_PREFIX, "empty", "What stands before the digest; may hold `{timestamp}` and `{id}`."),
     OptionSpec {
