@@ -163,7 +163,7 @@ fn warn_of_idle(settings: &Settings) {
 pub(crate) fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
     let mut faults = Faults::default();
     let places = [
-        ("database", settings.database.as_ref().map(|setting| &setting.place)),
+        ("database", settings.database.as_ref().map(|database| &database.url.place)),
         ("doors_listen", settings.doors_listen.as_ref().map(|setting| &setting.place)),
         ("tls.cert", settings.tls.as_ref().map(|tls| &tls.cert.place)),
         ("egress.proxy", settings.egress_proxy.as_ref().map(|setting| &setting.place)),

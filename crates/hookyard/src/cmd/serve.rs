@@ -24,7 +24,7 @@ use crate::wiring::Node;
 pub(crate) struct Serve {
     #[command(flatten)]
     flags: ServeFlags,
-    /// Show what it does: an application with two endpoints, a receiver for them, and an event every two seconds.
+    /// Show what it does: applications in the formats of several systems, a receiver for them, an event every two seconds.
     #[arg(long)]
     demo: bool,
 }

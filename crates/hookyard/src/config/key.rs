@@ -65,11 +65,17 @@ keys! {
     DOORS_LISTEN = "doors_listen", "HOOKYARD_DOORS_LISTEN", Text, "none",
         "A second address that carries only the inbound doors. Refused by this version, which has none.";
     ROLE = "role", "HOOKYARD_ROLE", Text, "all",
-        "What this node does: `all`, or `doors` to accept without delivering. `workers` is refused by this version.";
+        "What this node does: `all`, `doors` to accept without delivering, or `workers` to deliver without accepting; the last needs `database`.";
     DATA = "data", "HOOKYARD_DATA", Text, "./hookyard-data",
-        "The directory of the embedded database and the generated keys; made with mode 0700. One process at a time.";
+        "The directory of the embedded database and the generated keys; made with mode 0700. One process at a time. Not used with `database`.";
     DATABASE = "database", "HOOKYARD_DATABASE", Url, "SQLite in `data`",
-        "A `postgres://…` database instead of the embedded one. Refused by this version.";
+        "A `postgres://…` database instead of the embedded one, for several nodes; `jwt_secret` and `main_secret` are required then.";
+    DATABASE_LISTEN = "database_listen", "HOOKYARD_DATABASE_LISTEN", Url, "none",
+        "The same database without a pooler in between, to hear at once what other nodes change; without it they are asked every second. May be the same URL.";
+    DATABASE_SCHEMA = "database_schema", "HOOKYARD_DATABASE_SCHEMA", Text, "hookyard",
+        "The schema of `database`; made if it is not there.";
+    NODE = "node", "HOOKYARD_NODE", Text, "the host's name",
+        "This node's name among those of one `database`. No two that run at the same time may have the same.";
     PUBLIC_URL = "public_url", "HOOKYARD_PUBLIC_URL", Url, "from `listen`",
         "How the world reaches this server. The guard lets no webhook go there unless `egress.allow` names it.";
     JWT_SECRET = "jwt_secret", "HOOKYARD_JWT_SECRET", Secret, "generated, kept in `data`",

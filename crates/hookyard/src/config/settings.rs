@@ -36,7 +36,7 @@ pub(crate) struct Settings {
     pub(crate) doors_listen: Option<Setting<SocketAddr>>,
     pub(crate) role: Setting<Role>,
     pub(crate) data: Setting<PathBuf>,
-    pub(crate) database: Option<Setting<Secret<String>>>,
+    pub(crate) database: Option<Database>,
     pub(crate) public_url: Option<Setting<Url>>,
     pub(crate) jwt_secret: Option<Setting<Secret<String>>>,
     pub(crate) main_secret: Setting<Vec<Secret<String>>>,
@@ -92,6 +92,32 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// A database for several nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Database {
+    /// Where it is.
+    pub(crate) url: Setting<Secret<String>>,
+    /// Where to listen for changes.
+    pub(crate) listen: Option<Setting<Secret<String>>>,
+    /// The schema.
+    pub(crate) schema: Setting<String>,
+    /// This node's name.
+    pub(crate) node: Setting<String>,
+}
+
+impl Database {
+    /// Nodes that make secrets of their own could not read each other's rows or tokens.
+    fn check_secrets(&self, jwt: bool, main: bool, faults: &mut Faults) {
+        for (key, is_given) in [(&key::JWT_SECRET, jwt), (&key::MAIN_SECRET, main)] {
+            if !is_given {
+                let what =
+                    "is required with `database`, the same for every node (make one with `openssl rand -hex 32`)";
+                faults.add(&self.url.place, key.name, what);
+            }
+        }
+    }
+}
+
 /// The files of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
@@ -121,10 +147,19 @@ impl Settings {
         let role = [("all", Role::All), ("doors", Role::Doors), ("workers", Role::Workers)];
         let role = read.one(&key::ROLE, |text| choice(text, &role)).or_default(Role::All);
         let data = read.data();
-        let database = read.one(&key::DATABASE, database);
+        let database = read.database();
         let public_url = read.one(&key::PUBLIC_URL, web_url);
         let jwt_secret = read.one(&key::JWT_SECRET, secret);
         let main_secret = read.list(&key::MAIN_SECRET, secret);
+        if let Some(database) = &database {
+            database.check_secrets(jwt_secret.is_some(), !main_secret.value.is_empty(), read.faults);
+        } else if role.value == Role::Workers {
+            read.faults.add(
+                &role.place,
+                key::ROLE.name,
+                "is `workers`, which needs a `database` that other nodes accept into",
+            );
+        }
         let admin_password = read.one(&key::ADMIN_PASSWORD, secret);
         let (retry, schedule) = read.retry();
         let request_timeout = read.one(&key::REQUEST_TIMEOUT, timeout).or_default(limits::DEFAULT_TIMEOUT);
@@ -341,6 +376,19 @@ impl Reader<'_> {
         setting
     }
 
+    /// The keys beside it are checked and shown in any case.
+    fn database(&mut self) -> Option<Database> {
+        let url = self.one(&key::DATABASE, database);
+        let listen = self.one(&key::DATABASE_LISTEN, database);
+        let schema = self.one(&key::DATABASE_SCHEMA, schema).or_default("hookyard".to_owned());
+        let node =
+            self.one(&key::NODE, named).or_default(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        if let (None, Some(listen)) = (&url, &listen) {
+            self.faults.add(&listen.place, key::DATABASE_LISTEN.name, "needs `database` as well");
+        }
+        Some(Database { url: url?, listen, schema, node })
+    }
+
     fn tls(&mut self) -> Option<Tls> {
         match (self.one(&key::TLS_CERT, path), self.one(&key::TLS_KEY, path)) {
             (Some(cert), Some(key)) => Some(Tls { cert, key }),
@@ -417,6 +465,22 @@ fn database(text: &str) -> Result<Secret<String>, &'static str> {
         return Ok(Secret::new(text.to_owned()));
     }
     Err("must be a URL `postgres://…`; for SQLite, leave it out and set `data`")
+}
+
+fn schema(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins = text.starts_with(|first: char| !first.is_ascii_digit()) && !text.starts_with("pg_");
+    if begins && text.len() <= 40 && text.bytes().all(is_name) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("is {}, must be 1 to 40 of `a-z 0-9 _`, not begin with a digit, and not with `pg_`", quoted(text)))
+}
+
+fn named(text: &str) -> Result<String, String> {
+    if (1..=256).contains(&text.len()) && !text.contains(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("is {}, must be 1 to 256 characters without control characters", quoted(text)))
 }
 
 /// What a URL is wrong for is said without the URL, which may hold a credential.

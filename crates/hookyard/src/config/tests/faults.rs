@@ -43,6 +43,24 @@ fn settings_say_what_is_wrong_and_what_is_allowed() {
             "hookyard.toml:1:13: `retention`: is `2d`, must be at least `58h`: the retry schedule and one day",
         ),
         (
+            "database = \"postgres://a:secret@b/c\"\njwt_secret = \"s\"",
+            "hookyard.toml:1:12: `main_secret`: is required with `database`, the same for every node (make one with \
+             `openssl rand -hex 32`)",
+        ),
+        (
+            "database_listen = \"postgres://a:secret@b/c\"",
+            "hookyard.toml:1:19: `database_listen`: needs `database` as well",
+        ),
+        (
+            "database_schema = \"Hook yard\"",
+            "hookyard.toml:1:19: `database_schema`: is `Hook yard`, must be 1 to 40 of `a-z 0-9 _`, not begin with a digit, \
+             and not with `pg_`",
+        ),
+        (
+            "role = \"workers\"",
+            "hookyard.toml:1:8: `role`: is `workers`, which needs a `database` that other nodes accept into",
+        ),
+        (
             "database = \"mysql://a:secret@b\"",
             "hookyard.toml:1:12: `database`: must be a URL `postgres://…`; for SQLite, leave \
           it out and set `data`",
