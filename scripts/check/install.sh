@@ -27,6 +27,8 @@ if ! command -v go >/dev/null; then packages+=(golang-go); fi
 if ! command -v openssl >/dev/null; then packages+=(openssl); fi
 # With it, tests of the whole binary set its clock back.
 if ! compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; then packages+=(faketime); fi
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then packages+=(postgresql); fi
+if ! command -v pgbouncer >/dev/null; then packages+=(pgbouncer); fi
 if [[ ${#packages[@]} -gt 0 ]]; then
   if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
     try apt-get update -qq

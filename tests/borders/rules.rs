@@ -76,7 +76,7 @@ struct Only {
     why: &'static str,
 }
 
-const ONLY: [Only; 6] = [
+const ONLY: [Only; 7] = [
     Only {
         border: 2,
         outside: &["fastrand", "getrandom", "rand"],
@@ -103,9 +103,15 @@ const ONLY: [Only; 6] = [
     },
     Only {
         border: 4,
-        outside: &["hyper", "hyper-util", "rustls", "rustls-native-certs", "tokio-rustls", "webpki-roots"],
+        outside: &["hyper", "hyper-util"],
         ours: &["hookyard", "hookyard-egress", "hookyard-server"],
         why: "connections belong to egress, to the doors and to the command line",
+    },
+    Only {
+        border: 4,
+        outside: &["rustls", "rustls-native-certs", "tokio-postgres-rustls", "tokio-rustls", "webpki-roots"],
+        ours: &["hookyard", "hookyard-egress", "hookyard-postgres", "hookyard-server"],
+        why: "connections belong to egress, to the doors, to the command line and to the store behind one",
     },
     Only {
         border: 4,

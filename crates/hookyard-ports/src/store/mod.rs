@@ -150,6 +150,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes messages whose retention is over (`expires` is `now` or earlier) and that have nothing pending or leased,
     /// extra attempts included, with their deliveries, attempts and dedupe keys; also dedupe keys that ran out, and rollups
     /// older than `limits::RETENTION`. At most `limit` messages.
+    /// A store that keeps a day's messages together may leave those in a day's last hours until the whole day is over, which
+    /// counts as at most `limit`.
     async fn prune(&self, now: Timestamp, limit: usize) -> Result<Swept>;
 
     /// Removes a message's payload and keeps the rest. `false`: no such message. Repeating it is fine.

@@ -1,0 +1,380 @@
+//! Makes the rows of one file kind what the file says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hookyard_model::{
+    Application, ApplicationId, Declaration, Endpoint, EndpointId, EndpointStatus, Revision, Timestamp, Uid,
+};
+use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
+use tokio_postgres::types::Type;
+
+use super::status::{Form, say_changed, write_form};
+use crate::column::{Columns, Id, int, text};
+use crate::configuration::{
+    APPLICATIONS_BY_ID, APPLICATIONS_BY_UID, ENDPOINTS, applications, applications_of, endpoints_to_write,
+    status_columns,
+};
+use crate::fault::Attempted;
+use crate::lock::{self, Use};
+use crate::node::Deed;
+use crate::transaction::Tx;
+
+/// A new application.
+pub(crate) const INSERT_APPLICATION: &str = "INSERT INTO @application (id, organisation, uid, name, metadata, rate_limit, \
+    require_https, declared_kind, declared_file, revision, created, updated) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+/// An application's own fields.
+pub(crate) const UPDATE_APPLICATION: &str = "UPDATE @application SET name = $2, metadata = $3, rate_limit = $4, \
+    require_https = $5, declared_kind = $6, declared_file = $7, updated = $8, archived = $9 WHERE id = $1";
+/// An application's revision.
+pub(crate) const SET_REVISION: &str = "UPDATE @application SET revision = $2 WHERE id = $1";
+/// A new endpoint, whose form is written next.
+pub(crate) const INSERT_ENDPOINT: &str = "INSERT INTO @endpoint (id, application, uid, revision, status, reason, since, \
+    created, updated, declared_disabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
+/// What the file last said about an application's endpoints: whether they are switched off.
+pub(crate) const LAST_DECLARED: &str =
+    "SELECT id, declared_disabled FROM @endpoint WHERE application = $1 AND status <> 2";
+/// What the file says about an endpoint.
+pub(crate) const REMEMBER_DECLARED: &str = "UPDATE @endpoint SET declared_disabled = $2 WHERE id = $1";
+
+impl Deed for Import {
+    type Answer = Result<ImportReport, ImportError>;
+
+    async fn run(&self, tx: &Tx) -> Attempted<Self::Answer> {
+        lock::imports(tx).await?;
+        let before = self.declared_before(tx).await?;
+        let present = self.present(tx).await?;
+        let mut concerned: BTreeSet<ApplicationId> = before.iter().map(|application| application.id).collect();
+        concerned.extend(present.values().map(|application| application.id));
+        // Which there are cannot change under the lock of imports; how they stand can, until theirs is held.
+        lock::applications(tx, concerned.iter().copied(), Use::Exclusive).await?;
+        let ids: Vec<Id> = concerned.iter().map(|id| Id(id.raw())).collect();
+        let now = applications(tx, APPLICATIONS_BY_ID, &[(&ids, Type::BYTEA_ARRAY)]).await?;
+        let now: BTreeMap<ApplicationId, Application> = now.into_iter().map(|found| (found.id, found)).collect();
+        for declared in &self.applications {
+            if let Some(other) = present.get(&declared.uid).and_then(|found| now.get(&found.id))
+                && !self.is_ours(other)
+            {
+                let owner = other.declared.as_ref().map_or_else(|| "the API".to_owned(), |owner| owner.file.clone());
+                return Ok(Err(ImportError::Taken { uid: declared.uid.clone(), owner }));
+            }
+        }
+        let declaration = Declaration { kind: self.kind, file: self.file.clone() };
+        let mut work = Work { import: self, tx, declaration, report: ImportReport::default(), changed: Vec::new() };
+        let mut kept = BTreeSet::new();
+        for declared in &self.applications {
+            let present = present.get(&declared.uid).and_then(|found| now.get(&found.id));
+            kept.insert(work.application(declared, present).await?);
+        }
+        for application in before.iter().filter_map(|found| now.get(&found.id)) {
+            if !kept.contains(&application.id) {
+                work.archive(application.clone()).await?;
+            }
+        }
+        say_changed(tx, &work.changed, self.now).await?;
+        Ok(Ok(work.report))
+    }
+}
+
+/// A text as it is kept: what is compared must be what is stored.
+fn kept(given: &str) -> String {
+    text(given)
+}
+
+trait Declares {
+    fn is_ours(&self, application: &Application) -> bool;
+    fn declared_before(&self, tx: &Tx) -> impl Future<Output = Attempted<Vec<Application>>> + Send;
+    fn present(&self, tx: &Tx) -> impl Future<Output = Attempted<BTreeMap<Uid, Application>>> + Send;
+}
+
+impl Declares for Import {
+    fn is_ours(&self, application: &Application) -> bool {
+        application.declared.as_ref().is_some_and(|owner| owner.kind == self.kind)
+    }
+
+    /// The applications that are not archived and that this kind declared.
+    async fn declared_before(&self, tx: &Tx) -> Attempted<Vec<Application>> {
+        let mut applications = applications_of(tx, self.organisation, None, usize::MAX).await?;
+        applications.retain(|application| self.is_ours(application));
+        Ok(applications)
+    }
+
+    /// The applications that have the uids of this file, whoever declared them.
+    async fn present(&self, tx: &Tx) -> Attempted<BTreeMap<Uid, Application>> {
+        let organisation = Id(self.organisation.raw());
+        let uids: Vec<&str> = self.applications.iter().map(|declared| declared.uid.as_str()).collect();
+        let parameters: [crate::column::Parameter<'_>; 2] = [(&organisation, Type::BYTEA), (&uids, Type::TEXT_ARRAY)];
+        let found = applications(tx, APPLICATIONS_BY_UID, &parameters).await?;
+        Ok(found.into_iter().filter_map(|application| Some((application.uid.clone()?, application))).collect())
+    }
+}
+
+struct Work<'i> {
+    import: &'i Import,
+    tx: &'i Tx,
+    declaration: Declaration,
+    report: ImportReport,
+    changed: Vec<EndpointId>,
+}
+
+impl Work<'_> {
+    fn count(&mut self, existed: bool, differs: bool) {
+        match (existed, differs) {
+            (false, _) => self.report.created += 1,
+            (true, true) => self.report.updated += 1,
+            (true, false) => self.report.unchanged += 1,
+        }
+    }
+
+    async fn endpoints_of(&self, application: ApplicationId) -> Attempted<Vec<Endpoint>> {
+        endpoints_to_write(self.tx, ENDPOINTS, &[(&Id(application.raw()), Type::BYTEA)]).await
+    }
+
+    async fn last_declared(&self, application: ApplicationId) -> Attempted<BTreeMap<EndpointId, bool>> {
+        let mut said = BTreeMap::new();
+        for row in self.tx.query(LAST_DECLARED, &[(&Id(application.raw()), Type::BYTEA)]).await? {
+            let columns = Columns::new("endpoint", &row);
+            if let Some(disabled) = columns.get(1, "declared_disabled")? {
+                said.insert(EndpointId::from_raw(columns.id(0, "id")?), disabled);
+            }
+        }
+        Ok(said)
+    }
+
+    async fn remember_declared(&self, id: EndpointId, disabled: bool) -> Attempted<()> {
+        let id = Id(id.raw());
+        self.tx.execute(REMEMBER_DECLARED, &[(&id, Type::BYTEA), (&disabled, Type::BOOL)]).await.map(drop)
+    }
+
+    /// Makes an application what the file says, and gives its id.
+    async fn application(
+        &mut self,
+        declared: &ImportApplication,
+        present: Option<&Application>,
+    ) -> Attempted<ApplicationId> {
+        let now = self.import.now;
+        let revision = Revision(present.map_or(1, |old| old.revision.0 + 1));
+        let mut form = Application {
+            id: declared.id,
+            organisation: self.import.organisation,
+            uid: Some(declared.uid.clone()),
+            name: kept(&declared.name),
+            metadata: declared.metadata.clone(),
+            rate_limit: declared.rate_limit,
+            require_https: declared.require_https,
+            declared: Some(Declaration { file: kept(&self.declaration.file), ..self.declaration.clone() }),
+            revision,
+            created: now,
+            updated: now,
+            archived: None,
+        };
+        let row_differs = match present {
+            None => {
+                self.insert_application(&form).await?;
+                true
+            }
+            Some(old) => {
+                form = Application {
+                    id: old.id,
+                    revision: old.revision,
+                    created: old.created,
+                    updated: old.updated,
+                    ..form
+                };
+                let differs = form != *old;
+                if differs {
+                    form.updated = now;
+                    self.update_application(&form).await?;
+                }
+                differs
+            }
+        };
+        self.count(present.is_some(), row_differs);
+        let differs = self.endpoints(declared, form.id, revision).await? || row_differs;
+        if differs && present.is_some() {
+            self.set_revision(form.id, revision).await?;
+        }
+        if row_differs && present.is_some() {
+            // What is sent may depend on the application's own fields, so its endpoints count as changed too.
+            self.changed.extend(self.endpoints_of(form.id).await?.iter().map(|endpoint| endpoint.id));
+        }
+        Ok(form.id)
+    }
+
+    /// Makes an application's endpoints what the file says. Whether any of them differs.
+    async fn endpoints(
+        &mut self,
+        declared: &ImportApplication,
+        application: ApplicationId,
+        revision: Revision,
+    ) -> Attempted<bool> {
+        let present = self.endpoints_of(application).await?;
+        let said = self.last_declared(application).await?;
+        let by_uid: BTreeMap<&Uid, &Endpoint> =
+            present.iter().filter_map(|old| Some((old.uid.as_ref()?, old))).collect();
+        let mut differs = false;
+        for endpoint in &declared.endpoints {
+            let old = by_uid.get(&endpoint.uid).copied();
+            let last = old.and_then(|old| said.get(&old.id).copied());
+            if let Some(old) = old
+                && last != Some(endpoint.disabled)
+            {
+                self.remember_declared(old.id, endpoint.disabled).await?;
+            }
+            let changed = self.endpoint(endpoint, application, (old, last), revision).await?;
+            self.count(old.is_some(), changed);
+            differs |= changed;
+        }
+        let declared: BTreeSet<&Uid> = declared.endpoints.iter().map(|endpoint| &endpoint.uid).collect();
+        for old in &present {
+            let stays = old.uid.as_ref().is_some_and(|uid| declared.contains(uid));
+            if !stays && old.declared.as_ref().is_some_and(|owner| owner.kind == self.import.kind) {
+                self.archive_endpoint(old, revision).await?;
+                differs = true;
+            }
+        }
+        Ok(differs)
+    }
+
+    async fn endpoint(
+        &mut self,
+        declared: &ImportEndpoint,
+        application: ApplicationId,
+        (old, last): (Option<&Endpoint>, Option<bool>),
+        revision: Revision,
+    ) -> Attempted<bool> {
+        let now = self.import.now;
+        let (status, failing_since) = declared.status_after(old, last, now);
+        let declaration = Declaration { file: kept(&self.declaration.file), ..self.declaration.clone() };
+        let id = match old {
+            None => {
+                self.insert_endpoint(declared, application, revision, &status).await?;
+                declared.id
+            }
+            Some(old) => {
+                let form = Endpoint {
+                    application,
+                    settings: std::sync::Arc::clone(&declared.settings),
+                    status: status.clone(),
+                    failing_since,
+                    declared: Some(declaration.clone()),
+                    ..Endpoint::clone(old)
+                };
+                if form == *old {
+                    return Ok(false);
+                }
+                old.id
+            }
+        };
+        let form = Form { settings: &declared.settings, status: &status, declared: Some(&declaration) };
+        write_form(self.tx, id, revision, &form, failing_since, now).await?;
+        self.changed.push(id);
+        Ok(true)
+    }
+
+    /// Archives an application that left the file, with all its endpoints.
+    async fn archive(&mut self, application: Application) -> Attempted<()> {
+        let revision = Revision(application.revision.0 + 1);
+        let archived = Application { archived: Some(self.import.now), updated: self.import.now, ..application };
+        self.update_application(&archived).await?;
+        self.set_revision(archived.id, revision).await?;
+        self.report.archived += 1;
+        for endpoint in self.endpoints_of(archived.id).await? {
+            self.archive_endpoint(&endpoint, revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn archive_endpoint(&mut self, endpoint: &Endpoint, revision: Revision) -> Attempted<()> {
+        let now = self.import.now;
+        let status = EndpointStatus::Archived { since: now };
+        let form = Form { settings: &endpoint.settings, status: &status, declared: endpoint.declared.as_ref() };
+        self.report.archived += 1;
+        self.changed.push(endpoint.id);
+        write_form(self.tx, endpoint.id, revision, &form, endpoint.failing_since, now).await
+    }
+
+    async fn insert_application(&self, form: &Application) -> Attempted<()> {
+        let declared = form.declared.as_ref();
+        let inserted = self
+            .tx
+            .execute(
+                INSERT_APPLICATION,
+                &[
+                    (&Id(form.id.raw()), Type::BYTEA),
+                    (&Id(form.organisation.raw()), Type::BYTEA),
+                    (&form.uid.as_ref().map(Uid::as_str), Type::TEXT),
+                    (&form.name, Type::TEXT),
+                    (&metadata(form), Type::TEXT),
+                    (&form.rate_limit.map(|rate| rate.to_string()), Type::TEXT),
+                    (&form.require_https, Type::BOOL),
+                    (&declared.map(|declared| declared.kind.as_str()), Type::TEXT),
+                    (&declared.map(|declared| declared.file.as_str()), Type::TEXT),
+                    (&int(form.revision.0), Type::INT8),
+                    (&form.created.as_micros(), Type::INT8),
+                    (&form.updated.as_micros(), Type::INT8),
+                ],
+            )
+            .await;
+        inserted.map(drop).map_err(|fault| fault.or_conflict("application id"))
+    }
+
+    async fn update_application(&self, form: &Application) -> Attempted<()> {
+        let declared = form.declared.as_ref();
+        self.tx
+            .execute(
+                UPDATE_APPLICATION,
+                &[
+                    (&Id(form.id.raw()), Type::BYTEA),
+                    (&form.name, Type::TEXT),
+                    (&metadata(form), Type::TEXT),
+                    (&form.rate_limit.map(|rate| rate.to_string()), Type::TEXT),
+                    (&form.require_https, Type::BOOL),
+                    (&declared.map(|declared| declared.kind.as_str()), Type::TEXT),
+                    (&declared.map(|declared| declared.file.as_str()), Type::TEXT),
+                    (&form.updated.as_micros(), Type::INT8),
+                    (&form.archived.map(Timestamp::as_micros), Type::INT8),
+                ],
+            )
+            .await
+            .map(drop)
+    }
+
+    async fn set_revision(&self, id: ApplicationId, revision: Revision) -> Attempted<()> {
+        let (id, revision) = (Id(id.raw()), int(revision.0));
+        self.tx.execute(SET_REVISION, &[(&id, Type::BYTEA), (&revision, Type::INT8)]).await.map(drop)
+    }
+
+    async fn insert_endpoint(
+        &self,
+        declared: &ImportEndpoint,
+        application: ApplicationId,
+        revision: Revision,
+        status: &EndpointStatus,
+    ) -> Attempted<()> {
+        let (status, reason, since) = status_columns(status);
+        let inserted = self
+            .tx
+            .execute(
+                INSERT_ENDPOINT,
+                &[
+                    (&Id(declared.id.raw()), Type::BYTEA),
+                    (&Id(application.raw()), Type::BYTEA),
+                    (&declared.uid.as_str(), Type::TEXT),
+                    (&int(revision.0), Type::INT8),
+                    (&status, Type::INT2),
+                    (&reason, Type::INT2),
+                    (&since, Type::INT8),
+                    (&self.import.now.as_micros(), Type::INT8),
+                    (&declared.disabled, Type::BOOL),
+                ],
+            )
+            .await;
+        inserted.map(drop).map_err(|fault| fault.or_conflict("endpoint id"))
+    }
+}
+
+fn metadata(application: &Application) -> Option<String> {
+    (!application.metadata.is_empty())
+        .then(|| serde_json::to_string(&application.metadata).expect("pairs of texts have a JSON form"))
+}

@@ -1,0 +1,154 @@
+//! What goes wrong while a deed or a read runs, and what a caller is told about it.
+
+use hookyard_ports::StoreError;
+use tokio_postgres::error::SqlState;
+
+/// Why a deed or a read stopped half-way; whatever it wrote is rolled back.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The database said no, or cannot be reached.
+    Sql(tokio_postgres::Error),
+    /// We said no.
+    Store(StoreError),
+    /// Another transaction was faster; the same deed from the start will see what it did.
+    Overtaken,
+}
+
+/// What a deed or a read comes to.
+pub(crate) type Attempted<T> = Result<T, Fault>;
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The first two letters of a code, which name its class.
+fn class(code: &SqlState) -> &str {
+    code.code().get(..2).unwrap_or_default()
+}
+
+/// Codes of a server or a pooler that is not there for now: it stops, starts, has no room, or is a standby.
+fn is_for_now(code: &SqlState) -> bool {
+    const CLASSES: [&str; 3] = ["08", "53", "57"];
+    const CODES: [SqlState; 7] = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+    ];
+    CLASSES.contains(&class(code)) || CODES.contains(code)
+}
+
+/// What the database says, in one line: its message, and its code.
+fn words(error: &tokio_postgres::Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} ({})", told.message(), told.code().code());
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl Fault {
+    /// A value that cannot be read.
+    pub(crate) fn corrupt(table: &'static str, column: &'static str, id: impl std::fmt::Display) -> Self {
+        Self::Store(StoreError::Corrupt { table, column, id: id.to_string() })
+    }
+
+    /// A uniqueness rule, when that is what the database said; anything else stays.
+    pub(crate) fn or_conflict(self, constraint: &'static str) -> Self {
+        match self {
+            Self::Sql(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                Self::Store(StoreError::Conflict { constraint })
+            }
+            other @ (Self::Sql(_) | Self::Store(_) | Self::Overtaken) => other,
+        }
+    }
+
+    /// Whether the same deed should be done again at once: another transaction was in its way.
+    pub(crate) fn is_race(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            Self::Store(_) => false,
+            Self::Sql(error) => {
+                [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED]
+                    .iter()
+                    .any(|code| error.code() == Some(code))
+                    || self.misses_partition()
+            }
+        }
+    }
+
+    /// Whether a row has no partition: its day was dropped by another node, so what is known of the days is old.
+    pub(crate) fn misses_partition(&self) -> bool {
+        match self {
+            // The database has no code of its own for this; a broken invariant has the name of its constraint.
+            Self::Sql(error) => {
+                let told = error.as_db_error();
+                told.is_some_and(|told| *told.code() == SqlState::CHECK_VIOLATION && told.constraint().is_none())
+            }
+            Self::Store(_) | Self::Overtaken => false,
+        }
+    }
+
+    /// Whether it says something about the connection or the server rather than about the deed.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+            Self::Sql(error) => error.code().is_none_or(|code| is_for_now(code) && class(code) != "40"),
+        }
+    }
+
+    /// What the caller is told.
+    pub(crate) fn into_error(self) -> StoreError {
+        let error = match self {
+            Self::Store(error) => return error,
+            Self::Overtaken => {
+                return StoreError::Unavailable("other transactions were faster again and again".to_owned());
+            }
+            Self::Sql(error) => error,
+        };
+        match error.code() {
+            Some(code) if *code == SqlState::DISK_FULL => {
+                StoreError::Full(format!("there is no space left on the database's disk: {}", words(&error)))
+            }
+            Some(code) if is_for_now(code) => StoreError::Unavailable(words(&error)),
+            // Without a code it was not the server that spoke: the connection is gone, or the answer cannot be read.
+            None if error.is_closed() || has_io(&error) => StoreError::Unavailable(words(&error)),
+            Some(_) | None => StoreError::Other(words(&error)),
+        }
+    }
+}
+
+/// Whether the connection's input or output failed.
+fn has_io(error: &tokio_postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<std::io::Error>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// What the database says, for errors at opening.
+pub(crate) fn told(error: &tokio_postgres::Error) -> String {
+    words(error)
+}

@@ -1,0 +1,172 @@
+//! What every deed and read of an open store can reach, and how a deed is done.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use hookyard_model::{EndpointId, EndpointSettings, Incarnation, Revision};
+use hookyard_ports::{Clock, Metrics, Rng, StoreError};
+use hookyard_record::Keyring;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::fault::{Attempted, Fault};
+use crate::schema::Schema;
+use crate::transaction::{Mode, Tx};
+
+/// Endpoints whose opened settings are remembered: enough for every lane that has work at once.
+const SETTINGS_KEPT: usize = 4_096;
+/// How often a deed begins again when others were faster, before its caller is asked to come back.
+const ROUNDS: usize = 8;
+/// How long a deed may take in all; what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What every part of an open store can reach.
+pub(crate) struct Node {
+    pub(crate) pool: Pool,
+    pub(crate) schema: Schema,
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) name: String,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) pending_limit: u64,
+    /// Whether `synchronous_commit` is set as high as is needed without us.
+    pub(crate) is_commit_durable: bool,
+    /// Days whose partitions are there.
+    pub(crate) days: Mutex<BTreeSet<i64>>,
+    /// How many deliveries are open, and when they were counted.
+    pub(crate) open: Mutex<Option<(Duration, u64)>>,
+    /// Bytes on disk, and when they were counted.
+    pub(crate) bytes: Mutex<Option<(Duration, u64)>>,
+    /// Where the last step of pruning stopped, so that what cannot go yet is not looked at by every step.
+    pub(crate) pruned_to: Mutex<Option<(i64, hookyard_model::RawId)>>,
+    woken: watch::Sender<u64>,
+    settings: Mutex<HashMap<(EndpointId, Revision), Arc<EndpointSettings>>>,
+}
+
+/// What a node begins with.
+pub(crate) struct Beginning {
+    pub(crate) pool: Pool,
+    pub(crate) schema: Schema,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) is_commit_durable: bool,
+}
+
+/// One transaction's worth of work. May run several times: what an earlier run wrote was rolled back then.
+pub(crate) trait Deed: Send + Sync + 'static {
+    /// What the caller gets.
+    type Answer: Send + 'static;
+    /// What it does.
+    const MODE: Mode = Mode::Write;
+
+    /// What must be there before its transaction begins.
+    fn prepare(&self, _node: &Arc<Node>) -> impl Future<Output = Attempted<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Does it.
+    fn run(&self, tx: &Tx) -> impl Future<Output = Attempted<Self::Answer>> + Send;
+}
+
+impl Node {
+    pub(crate) fn new(options: crate::Options, beginning: Beginning) -> Self {
+        let Beginning { pool, schema, incarnation, is_commit_durable } = beginning;
+        Self {
+            pool,
+            schema,
+            keyring: options.keyring,
+            clock: options.clock,
+            rng: options.rng,
+            metrics: options.metrics,
+            name: options.node,
+            incarnation,
+            pending_limit: options.pending_limit,
+            is_commit_durable,
+            days: Mutex::new(BTreeSet::new()),
+            open: Mutex::new(None),
+            bytes: Mutex::new(None),
+            pruned_to: Mutex::new(None),
+            woken: watch::Sender::new(0),
+            settings: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Does a deed, again when others were faster.
+    pub(crate) async fn perform<D: Deed>(self: &Arc<Self>, deed: &D) -> Result<D::Answer, StoreError> {
+        self.attempt(deed).await.map_err(Fault::into_error)
+    }
+
+    /// Does a deed as [`Node::perform`], and tells what went wrong in the store's own words.
+    pub(crate) async fn attempt<D: Deed>(self: &Arc<Self>, deed: &D) -> Attempted<D::Answer> {
+        let rounds = async {
+            let mut round = 1;
+            loop {
+                match self.once(deed).await {
+                    Err(fault) if fault.is_race() && round < ROUNDS => round += 1,
+                    done => return done,
+                }
+            }
+        };
+        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs())));
+        tokio::time::timeout(PATIENCE, rounds).await.map_err(hangs)?
+    }
+
+    async fn once<D: Deed>(self: &Arc<Self>, deed: &D) -> Attempted<D::Answer> {
+        deed.prepare(self).await?;
+        let tx = Tx::begin(self, D::MODE).await?;
+        match deed.run(&tx).await {
+            Ok(answer) => {
+                let began = self.clock.monotonic();
+                tx.commit().await?;
+                if D::MODE == Mode::Write {
+                    self.metrics.commits.inc();
+                    let took = self.clock.monotonic().saturating_sub(began);
+                    self.metrics.commit_seconds.observe(took.as_secs_f64());
+                }
+                Ok(answer)
+            }
+            Err(fault) => {
+                tx.roll_back().await;
+                if fault.misses_partition() {
+                    self.forget_days();
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Wakes whoever waits for changes in this process.
+    pub(crate) fn wake(&self) {
+        self.woken.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells when [`Node::wake`] is called.
+    pub(crate) fn wakes(&self) -> watch::Receiver<u64> {
+        self.woken.subscribe()
+    }
+
+    /// The settings of a form of an endpoint, opened by `open` if they were not lately.
+    ///
+    /// A committed form never changes, so what is remembered is right for as long as it is remembered. Only reads use it:
+    /// a transaction that writes may see a form of its own that will never be.
+    pub(crate) fn settings<E>(
+        &self,
+        endpoint: EndpointId,
+        revision: Revision,
+        open: impl FnOnce() -> Result<EndpointSettings, E>,
+    ) -> Result<Arc<EndpointSettings>, E> {
+        if let Some(settings) = self.settings.lock().get(&(endpoint, revision)) {
+            return Ok(Arc::clone(settings));
+        }
+        let opened = Arc::new(open()?);
+        let mut settings = self.settings.lock();
+        if settings.len() >= SETTINGS_KEPT {
+            settings.clear();
+        }
+        Ok(Arc::clone(settings.entry((endpoint, revision)).or_insert(opened)))
+    }
+}

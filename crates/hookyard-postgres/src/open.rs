@@ -1,0 +1,139 @@
+//! Opens a schema: connection, checks, migrations, check value, a new incarnation.
+
+use hookyard_model::Incarnation;
+use hookyard_ports::Clock;
+use hookyard_record::{Keyring, Place as SealedPlace};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+use crate::fault::told;
+use crate::node::{Beginning, Node};
+use crate::schema::{self, Schema, SchemaError};
+use crate::url::Place;
+use crate::{OpenError, Options, pool};
+
+/// What the check value says; any text would do.
+const CHECK: &[u8] = b"hookyard";
+const CHECK_PLACE: SealedPlace<'static> = SealedPlace { table: "meta", id: b"secret_check", revision: 0 };
+/// The oldest server whose tables and statements are ours.
+const OLDEST: i64 = 140_000;
+/// Characters of a node's name.
+const NAME: usize = 256;
+
+const SERVER: &str = "SELECT current_setting('server_version_num')::int8, current_setting('server_encoding'), \
+    pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync'), \
+    current_setting('full_page_writes')";
+const READ_CHECK: &str = "SELECT value FROM @meta WHERE name = 'secret_check'";
+const WRITE_CHECK: &str = "INSERT INTO @meta (name, value) VALUES ('secret_check', $1) \
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const BEGIN_LIFE: &str = "INSERT INTO @node (name, started, heartbeat) VALUES ($1, $2, $2) RETURNING incarnation";
+
+/// A store that is open, and where to listen.
+pub(crate) struct Opened {
+    pub(crate) node: Node,
+    pub(crate) listen: Option<Place>,
+}
+
+/// Opens the schema that the options name.
+pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
+    let place = Place::parse(&options.database)?;
+    let listen = options.listen.as_ref().map(Place::parse).transpose()?;
+    let schema = Schema::new(&options.schema).ok_or_else(|| OpenError::Schema(options.schema.clone()))?;
+    let is_name = !options.node.is_empty() && options.node.chars().count() <= NAME;
+    if !is_name || options.node.chars().any(char::is_control) {
+        return Err(OpenError::Node(options.node.chars().take(64).filter(|letter| !letter.is_control()).collect()));
+    }
+    let pool = pool::pool(&place, options.connections)?;
+    let mut client = match pool.get().await {
+        Ok(client) => client,
+        Err(deadpool_postgres::PoolError::Backend(error)) => return Err(explain(&place, &schema, &error)),
+        Err(error) => return Err(OpenError::Unreachable { at: place.at(), why: error.to_string() }),
+    };
+    let explain = |error: Error| explain(&place, &schema, &error);
+    let is_commit_durable = check_server(&client, &place).await.map_err(explain)??;
+    schema::migrate(&mut client, &schema).await.map_err(|error| match error {
+        SchemaError::Foreign => OpenError::Foreign(schema.name().to_owned()),
+        SchemaError::Newer { found } => {
+            OpenError::Newer { schema: schema.name().to_owned(), found, known: schema::known() }
+        }
+        SchemaError::Sql(error) => explain(error),
+    })?;
+    let life = begin_life(&mut client, &schema, &options).await.map_err(explain)?;
+    let incarnation = life.ok_or_else(|| OpenError::WrongSecret(schema.name().to_owned()))?;
+    drop(client);
+    let node = Node::new(options, Beginning { pool, schema, incarnation, is_commit_durable });
+    Ok(Opened { node, listen })
+}
+
+/// What went wrong, in words.
+fn explain(place: &Place, schema: &Schema, error: &Error) -> OpenError {
+    let (at, why) = (place.at(), told(error));
+    let is = |codes: &[SqlState]| error.code().is_some_and(|code| codes.contains(code));
+    if is(&[SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::INVALID_CATALOG_NAME])
+    {
+        return OpenError::Refused { at, user: place.user(), why };
+    }
+    if is(&[SqlState::INSUFFICIENT_PRIVILEGE]) {
+        return OpenError::Forbidden { schema: schema.name().to_owned(), why };
+    }
+    if is(&[SqlState::READ_ONLY_SQL_TRANSACTION]) {
+        return OpenError::Standby(at);
+    }
+    match error.code().map(|code| code.code().get(..2).unwrap_or_default()) {
+        None | Some("08" | "53" | "57") => OpenError::Unreachable { at, why },
+        Some(_) => OpenError::Database { schema: schema.name().to_owned(), why },
+    }
+}
+
+/// Whether the server can be used, and whether a commit is on its disk without our asking for it.
+async fn check_server(client: &Client, place: &Place) -> Result<Result<bool, OpenError>, Error> {
+    let row = client.query_typed_one(SERVER, &[]).await?;
+    let (version, encoding, is_standby): (i64, &str, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if version < OLDEST {
+        return Ok(Err(OpenError::TooOld { found: version / 10_000 }));
+    }
+    if encoding != "UTF8" {
+        return Ok(Err(OpenError::Encoding(encoding.to_owned())));
+    }
+    if is_standby {
+        return Ok(Err(OpenError::Standby(place.at())));
+    }
+    let (commit, fsync, pages): (&str, &str, &str) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    if fsync != "on" || pages != "on" {
+        tracing::warn!(
+            fsync,
+            full_page_writes = pages,
+            "the database server does not keep what it confirms when its machine stops; set both to `on`"
+        );
+    }
+    Ok(Ok(commit != "off"))
+}
+
+/// Checks the secret and begins a new incarnation, in one transaction; nothing when it is another secret.
+async fn begin_life(client: &mut Client, schema: &Schema, options: &Options) -> Result<Option<Incarnation>, Error> {
+    let tx = client.transaction().await?;
+    let lock = crate::lock::migrations(schema);
+    tx.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&lock, Type::INT8)]).await?;
+    let kept = tx.query_typed_opt(&schema.qualify(READ_CHECK), &[]).await?;
+    if let Some(kept) = kept
+        && !is_our_secret(&options.keyring, kept.try_get(0)?)
+    {
+        tx.rollback().await?;
+        return Ok(None);
+    }
+    // Sealed again at every start, so that the first key alone opens it once the old ones are taken off the list.
+    let check = options.keyring.seal(&CHECK_PLACE, CHECK, &*options.rng);
+    tx.execute_typed(&schema.qualify(WRITE_CHECK), &[(&check, Type::BYTEA)]).await?;
+    let now = Clock::now(&*options.clock).as_micros();
+    let begin = schema.qualify(BEGIN_LIFE);
+    let row = tx.query_typed_one(&begin, &[(&options.node, Type::TEXT), (&now, Type::INT8)]).await?;
+    let incarnation: i64 = row.try_get(0)?;
+    tx.commit().await?;
+    Ok(Some(Incarnation(incarnation.unsigned_abs())))
+}
+
+/// Whether the keyring opens the check value.
+fn is_our_secret(keyring: &Keyring, check: &[u8]) -> bool {
+    keyring.open(&CHECK_PLACE, check).is_ok_and(|plain| plain.as_slice() == CHECK)
+}

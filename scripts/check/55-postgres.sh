@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The store for several nodes keeps its promises on a real PostgreSQL, directly and behind a pooler that gives each
+# transaction another connection.
+source "$(dirname "$0")/step.sh"
+need cargo-nextest "\`scripts/check/install.sh\` installs it"
+
+bin=$(compgen -G '/usr/lib/postgresql/*/bin' | sort -V | tail -n 1) || true
+[[ -n $bin ]] || bin=$(dirname "$(command -v initdb)" 2>/dev/null) || true
+[[ -n $bin && -x $bin/initdb ]] || skip "PostgreSQL is not installed; \`scripts/check/install.sh\` installs it as root on Debian"
+
+# The server refuses to run as root, and its user may not be let into this repository; the database goes where it may.
+as=()
+if [[ $(id -u) -eq 0 ]]; then
+  id postgres >/dev/null 2>&1 || skip "there is no user \`postgres\` to run the server as"
+  as=(runuser -u postgres --)
+fi
+place=$(mktemp -d "${TMPDIR:-/tmp}/hookyard-check-postgres.XXXXXX")
+chmod 755 "$place"
+if [[ ${#as[@]} -gt 0 ]]; then chown postgres "$place"; fi
+cd "$place"
+
+stop() {
+  if [[ -f $place/pooler.pid ]]; then kill "$(<"$place/pooler.pid")" 2>/dev/null || true; fi
+  "${as[@]}" "$bin/pg_ctl" -D "$place/data" -m immediate -w stop >/dev/null 2>&1 || true
+  rm -rf "$place"
+}
+trap stop EXIT
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+port=$(free_port)
+"${as[@]}" "$bin/initdb" --pgdata="$place/data" --auth=trust --username=postgres --encoding=UTF8 --locale=C >/dev/null
+cat >>"$place/data/postgresql.conf" <<CONF
+port = $port
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 200
+CONF
+"${as[@]}" "$bin/pg_ctl" -D "$place/data" -l "$place/data/log" -w start >/dev/null
+
+cd "$OLDPWD"
+export HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres
+cargo nextest run --locked --package hookyard-postgres
+
+if ! command -v pgbouncer >/dev/null; then
+  note "without a pooler: \`pgbouncer\` is not installed"
+  exit 0
+fi
+pooler=$(free_port)
+cat >"$place/pooler.ini" <<CONF
+[databases]
+* = host=127.0.0.1 port=$port
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $pooler
+unix_socket_dir =
+auth_type = any
+auth_file = $place/users
+pool_mode = transaction
+default_pool_size = 20
+max_client_conn = 500
+max_prepared_statements = 0
+logfile = $place/pooler.log
+pidfile = $place/pooler.pid
+CONF
+printf '"postgres" ""\n' >"$place/users"
+if [[ ${#as[@]} -gt 0 ]]; then chown postgres "$place/users" "$place/pooler.ini"; fi
+"${as[@]}" pgbouncer --daemon "$place/pooler.ini" >/dev/null
+# What listens, what cuts connections and what reads plans needs the server itself.
+HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$pooler/postgres \
+  cargo nextest run --locked --package hookyard-postgres -E 'test(/^conformance::/) | test(/^keeping::/)'
