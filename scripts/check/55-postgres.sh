@@ -56,12 +56,11 @@ cat >"$place/pooler.ini" <<CONF
 listen_addr = 127.0.0.1
 listen_port = $pooler
 unix_socket_dir =
-auth_type = any
+auth_type = trust
 auth_file = $place/users
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 500
-max_prepared_statements = 0
 logfile = $place/pooler.log
 pidfile = $place/pooler.pid
 CONF

@@ -62,13 +62,13 @@ impl Tx {
                 Err(error) => return Err(Fault::Store(StoreError::Unavailable(error.to_string()))),
             };
             let tx = Self { node: Arc::clone(node), client: Some(client), changed: AtomicBool::new(false) };
-            match tx.client().batch_execute(words).await {
+            match tx.client().batch_execute(words).await.map_err(Fault::Sql) {
                 Ok(()) => return Ok(tx),
-                Err(error) if tx.client().is_closed() => last = Some(error),
-                Err(error) => return Err(Fault::Sql(error)),
+                Err(fault) if fault.is_outage() => last = Some(fault),
+                Err(fault) => return Err(fault),
             }
         }
-        Err(last.map_or(Fault::Overtaken, Fault::Sql))
+        Err(last.unwrap_or(Fault::Overtaken))
     }
 
     fn client(&self) -> &Object {
