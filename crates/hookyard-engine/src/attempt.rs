@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hookyard_core::settle::Ended;
 use hookyard_core::{health, settle};
 use hookyard_dialects::{Answer, Outbound};
@@ -27,12 +28,29 @@ pub(crate) struct Made {
 
 /// Makes the attempt that is due.
 pub(crate) async fn make(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>) -> Made {
-    let started = shared.parts.clock.now();
-    let sent = match build(handed, prepared, started) {
+    let (started, request) = request(shared, handed, prepared).await;
+    let sent = match request {
         Ok(request) => send(shared, request).await,
         Err(why) => Sent::not_sent(Outcome::CannotBeEncoded(why)),
     };
     conclude(shared, handed, prepared, started, sent)
+}
+
+/// When the attempt began, and its request. Where that takes long it is made elsewhere; waiting for a thread is not part of
+/// the attempt, because receivers judge a signature by its age.
+async fn request(shared: &Shared, handed: &Handed, prepared: &Arc<Prepared>) -> (Timestamp, Result<Request, String>) {
+    let clock = &shared.parts.clock;
+    let bytes = handed.message.payload.bytes().map_or(0, Bytes::len);
+    if bytes <= limits::ENCODE_INLINE_BYTES {
+        let started = clock.now();
+        return (started, build(handed, prepared, started));
+    }
+    let (clock, handed, prepared) = (Arc::clone(clock), handed.clone(), Arc::clone(prepared));
+    let build = move || {
+        let started = clock.now();
+        (started, build(&handed, &prepared, started))
+    };
+    shared.encoders.run(build).await
 }
 
 /// What is recorded of an attempt that panicked: a defect of ours, so the endpoint is not charged and nothing repeats it.

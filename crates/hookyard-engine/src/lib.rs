@@ -14,6 +14,7 @@ mod attempt;
 mod board;
 mod claim;
 mod deliver;
+mod encode;
 mod lane;
 mod lanes;
 mod memory;
@@ -43,6 +44,7 @@ use tokio_util::task::TaskTracker;
 pub use settings::Settings;
 pub use shared::Parts;
 
+use crate::encode::Threads;
 use crate::lanes::Lanes;
 use crate::shared::Shared;
 
@@ -61,6 +63,7 @@ impl Engine {
     pub async fn start(parts: Parts) -> Result<Self> {
         let (finished, finished_queue) = mpsc::unbounded_channel();
         let (given_back, given_back_queue) = mpsc::unbounded_channel();
+        let tracker = TaskTracker::new();
         let shared = Arc::new(Shared {
             lanes: Mutex::new(Lanes::new(&parts.settings)),
             confirmed: Mutex::new(parts.clock.monotonic()),
@@ -71,7 +74,8 @@ impl Engine {
             claim: Notify::new(),
             pulse: Notify::new(),
             quiet: Notify::new(),
-            tracker: TaskTracker::new(),
+            encoders: Threads::new(tracker.clone()),
+            tracker,
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
         });

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Settings;
+use crate::encode::Threads;
 use crate::lanes::{Lanes, Start};
 use crate::prepared::Prepared;
 use crate::settle::Finished;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     /// When the store last confirmed that this incarnation lives, by the monotonic clock.
     pub(crate) confirmed: Mutex<Duration>,
     pub(crate) tracker: TaskTracker,
+    /// Where large payloads are encoded.
+    pub(crate) encoders: Threads,
     /// Begin nothing new.
     pub(crate) stop: CancellationToken,
     /// Drop everything.

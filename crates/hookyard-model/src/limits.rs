@@ -83,6 +83,11 @@ pub const DELIVER_AT: Duration = Duration::from_hours(90 * 24);
 
 /// Attempts in flight in all lanes together. Each holds a socket, so a lower limit of open files lowers it.
 pub const SLOTS: usize = 1_024;
+/// Bytes of a payload that is encoded and signed between other tasks; that takes a quarter of a millisecond at most, save
+/// for templates. A larger one is encoded on a thread of its own, so that no other delivery waits for it.
+pub const ENCODE_INLINE_BYTES: usize = 64 * 1024;
+/// Such threads at once. Others wait: more of them would take the processors from everything else that runs.
+pub const ENCODE_THREADS: usize = 4;
 /// Attempts in flight in one lane, by default.
 pub const LANE_CONCURRENCY: u16 = 16;
 /// Attempts in flight in one lane, at most.

@@ -1,11 +1,11 @@
 //! What leaves: headers, bodies, and what of it the log keeps.
 
 use hookyard_accept::Publish;
-use hookyard_model::{BasicAuth, DeliveryState, FailReason, HeaderPair, Outcome, Secret, SigningKeys};
+use hookyard_model::{BasicAuth, DeliveryState, FailReason, HeaderPair, Outcome, Secret, SigningKeys, limits};
 use hookyard_ports::testkit::build;
 
 use crate::receivers::Reply;
-use crate::world::{World, endpoint, id, numbered, plain, seconds};
+use crate::world::{World, endpoint, id, numbered, payload, plain, seconds};
 
 fn header(name: &str, value: &str) -> HeaderPair {
     HeaderPair { name: name.to_owned(), value: Secret::new(value.to_owned()) }
@@ -108,6 +108,28 @@ async fn the_row_of_an_attempt_says_what_was_sent_and_what_came_back() {
     assert_eq!(attempts[0].url, build::settings(1).url.as_str());
     assert!(attempts[0].request_headers.contains(&format!("webhook-id: {message}\n")));
     assert!(attempts[0].id < attempts[1].id && attempts[0].started < attempts[1].started);
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_is_encoded_elsewhere_arrives_as_any_other() {
+    let absent = endpoint(2, |settings| {
+        settings.dialect = "template".parse().expect("a name");
+        settings.options = [("body".to_owned(), "{{ payload.absent }}".to_owned())].into();
+    });
+    let world = World::new(vec![plain(1), absent]).await;
+    let node = world.start().await;
+    for bytes in [limits::ENCODE_INLINE_BYTES, limits::ENCODE_INLINE_BYTES + 1, limits::API_BODY_BYTES] {
+        let text = format!("\"{}\"", "x".repeat(bytes - 2));
+        let message = node.publish(payload(text.clone())).await;
+        world.quiet(seconds(1)).await;
+        let arrived = world.receivers.arrived(id(1)).pop().expect("it arrived");
+        assert_eq!(arrived.message(), message);
+        assert!(arrived.request.body == text, "byte for byte");
+        assert_eq!(world.outcomes(message, id(1)).await, [Outcome::Delivered]);
+        let outcomes = world.outcomes(message, id(2)).await;
+        assert!(matches!(&outcomes[..], [Outcome::CannotBeEncoded(why)] if why.contains("absent")), "{outcomes:?}");
+    }
     node.engine.stop(seconds(1)).await;
 }
 
