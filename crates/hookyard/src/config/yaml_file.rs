@@ -41,7 +41,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, faults: &mut Faults) -> Option<N
         let (event, span) = match event {
             Ok(event) => event,
             Err(error) => {
-                let place = place(file, *error.marker());
+                let place = within(text, place(file, *error.marker()));
                 reader.faults.add(&place, "", format_args!("is not YAML: {}", error.info()));
                 return None;
             }
@@ -53,6 +53,17 @@ pub(super) fn read(file: &Arc<str>, text: &str, faults: &mut Faults) -> Option<N
     }
     let nothing = Node { place: Place::whole(file), given: Given::Null };
     Some(reader.root.unwrap_or(nothing))
+}
+
+/// The parser has what is missing at the end of a text begin a line that the text does not have.
+fn within(text: &str, place: Place) -> Place {
+    match place {
+        Place::File { file, line, .. } if line > text.split('\n').count() => {
+            let last = text.split('\n').next_back().unwrap_or_default();
+            Place::File { file, line: line - 1, column: last.chars().count() + 1 }
+        }
+        Place::File { .. } | Place::Environment(_) | Place::Flag(_) | Place::Default => place,
+    }
 }
 
 fn place(file: &Arc<str>, marker: Marker) -> Place {
@@ -256,7 +267,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_with_its_place() {
         for (text, expected) in [
-            ("a: [1", "config.yaml:"),
+            ("a: [1", "config.yaml:1:6: is not YAML: "),
+            ("a: {b: 1,\n  c", "config.yaml:2:4: is not YAML: "),
             ("a: 1\na: 2", "config.yaml:2:1: `a`: is given twice"),
             ("? [1]\n: 2", "config.yaml:1:3: is no text, and a key must be one"),
             ("a: &x [*x]", "config.yaml:1:8: is an alias of what it is a part of"),
