@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::fault::{Attempted, Fault};
+use crate::partition::Day;
 use crate::schema::Schema;
 use crate::transaction::{Mode, Tx};
 
@@ -37,13 +38,15 @@ pub(crate) struct Node {
     /// Whether `synchronous_commit` is set as high as is needed without us.
     pub(crate) is_commit_durable: bool,
     /// Days whose partitions are there.
-    pub(crate) days: Mutex<BTreeSet<i64>>,
+    pub(crate) days: Mutex<BTreeSet<Day>>,
     /// How many deliveries are open, and when they were counted.
     pub(crate) open: Mutex<Option<(Duration, u64)>>,
     /// Bytes on disk, and when they were counted.
     pub(crate) bytes: Mutex<Option<(Duration, u64)>>,
     /// Where the last step of pruning stopped, so that what cannot go yet is not looked at by every step.
     pub(crate) pruned_to: Mutex<Option<(i64, hookyard_model::RawId)>>,
+    /// Days that are over and stay, and when that was said.
+    pub(crate) reported: Mutex<BTreeSet<(Day, Day)>>,
     woken: watch::Sender<u64>,
     settings: Mutex<HashMap<(EndpointId, Revision), Arc<EndpointSettings>>>,
 }
@@ -90,6 +93,7 @@ impl Node {
             open: Mutex::new(None),
             bytes: Mutex::new(None),
             pruned_to: Mutex::new(None),
+            reported: Mutex::new(BTreeSet::new()),
             woken: watch::Sender::new(0),
             settings: Mutex::new(HashMap::new()),
         }

@@ -148,11 +148,11 @@ impl Node {
     async fn have(self: &Arc<Self>, wanted: BTreeSet<Day>) -> Attempted<()> {
         let is_there = {
             let there = self.days.lock();
-            wanted.iter().all(|day| there.contains(&day.0))
+            wanted.is_subset(&there)
         };
         if !is_there {
             let there = self.attempt(&Make(wanted)).await?;
-            *self.days.lock() = there.into_iter().map(|day| day.0).collect();
+            *self.days.lock() = there;
         }
         Ok(())
     }

@@ -180,7 +180,10 @@ impl Deed for Age {
                 return Ok(Aged { from: day, swept: Swept::default() });
             }
             if is_empty || last <= Some(self.now.as_micros()) {
-                return Ok(Aged { from: Day(day.0 + 1), swept: self.let_go(tx, day).await? });
+                let swept = self.let_go(tx, day).await?;
+                if swept.more {
+                    return Ok(Aged { from: Day(day.0 + 1), swept });
+                }
             }
         }
         Ok(Aged { from: today, swept: Swept::default() })
@@ -193,12 +196,16 @@ impl Age {
         let (first, end) = (Id(day.first_id()), Id(Day(day.0 + 1).first_id()));
         let range: [crate::column::Parameter<'_>; 2] = [(&first, partition::ID), (&end, partition::ID)];
         if tx.find(OWES, &range).await?.is_some() {
-            tracing::warn!(
-                day = %day.partition("message"),
-                "a day's messages are over and some deliveries are still owed; it stays until they are cancelled"
-            );
+            // Once for each day that such a day stays.
+            if tx.node().reported.lock().insert((day, Day::at(self.now))) {
+                tracing::warn!(
+                    day = %day.partition("message"),
+                    "a day's messages are over and some deliveries are still owed; it stays until they are cancelled"
+                );
+            }
             return Ok(Swept::default());
         }
+        tx.node().reported.lock().retain(|(reported, _)| *reported != day);
         let limit = bound(self.limit);
         let limited: [crate::column::Parameter<'_>; 3] =
             [(&first, partition::ID), (&end, partition::ID), (&limit, Type::INT8)];

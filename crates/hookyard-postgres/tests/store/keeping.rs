@@ -118,9 +118,12 @@ async fn a_day_that_still_owes_something_stays() {
     accept(&store, message(0, 1), build::pending(0)).await.expect("accepts");
     accept(&store, message(0, 2), FirstState::Leased).await.expect("accepts");
     settle(&store, 2, message(0, 2).id).await;
+    accept(&store, message(1, 3), FirstState::Leased).await.expect("accepts");
+    settle(&store, 3, message(1, 3).id).await;
     let over = at(0).plus(limits::RETENTION).plus(DAY);
-    prune(&store, over).await;
+    assert!(prune(&store, over).await > 0);
     assert!(is_stored(&store, &message(0, 1)).await, "it is owed");
+    assert!(!is_stored(&store, &message(1, 3)).await, "the next day does not wait for it");
     let key = hookyard_model::DeliveryKey { message: message(0, 1).id, endpoint: build::endpoint_id(1) };
     assert!(store.cancel(key, over).await.expect("cancels"));
     assert!(prune(&store, over).await > 0);
