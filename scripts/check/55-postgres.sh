@@ -38,6 +38,18 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
 CONF
+if command -v openssl >/dev/null; then
+  key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+  printf 'subjectAltName = DNS:localhost\n' >names
+  "${as[@]}" openssl req -x509 "${key[@]}" -days 2 -subj '/CN=an authority' -keyout data/ca.key -out ca.pem 2>/dev/null
+  "${as[@]}" openssl req "${key[@]}" -subj '/CN=a server' -keyout data/server.key -out data/server.csr 2>/dev/null
+  "${as[@]}" openssl x509 -req -in data/server.csr -CA ca.pem -CAkey data/ca.key -CAcreateserial -days 2 \
+    -extfile names -out data/server.crt 2>/dev/null
+  printf 'ssl = on\n' >>"$place/data/postgresql.conf"
+  export HOOKYARD_TEST_POSTGRES_CA=$place/ca.pem
+else
+  note "without TLS: \`openssl\` is not installed"
+fi
 "${as[@]}" "$bin/pg_ctl" -D "$place/data" -l "$place/data/log" -w start >/dev/null
 
 cd "$OLDPWD"
