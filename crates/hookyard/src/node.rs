@@ -37,10 +37,35 @@ pub(crate) enum OpenError {
     HighestId(#[source] StoreError),
 }
 
+/// Why a store of several nodes does not open.
+#[cfg(feature = "program")]
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenSharedError {
+    /// What was given as main secret is none.
+    #[error(transparent)]
+    Secret(#[from] KeyringError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] hookyard_postgres::OpenError),
+    /// The store opened and does not answer.
+    #[error("the store does not tell its highest id")]
+    HighestId(#[source] StoreError),
+}
+
 /// Why an open node does not begin to deliver.
 #[derive(Debug, thiserror::Error)]
 #[error("what a former life of this node held cannot be freed")]
 pub(crate) struct BeginError(#[source] pub(crate) StoreError);
+
+/// Where the store of several nodes is, and which of them this one is.
+#[cfg(feature = "program")]
+pub(crate) struct SharedDatabase<'a> {
+    pub(crate) url: &'a Secret<String>,
+    /// Where to hear at once what other nodes change.
+    pub(crate) listen: Option<&'a Secret<String>>,
+    pub(crate) schema: &'a str,
+    pub(crate) node: &'a str,
+}
 
 /// An open store with what all parts of a node share. Nothing is accepted or delivered yet.
 pub(crate) struct Opened {
@@ -81,6 +106,11 @@ struct Delivering {
     client: Arc<Client>,
 }
 
+/// What every store is opened with.
+fn shared() -> (Arc<dyn Clock>, Arc<Metrics>) {
+    (Arc::new(SystemClock::new()), Arc::new(Metrics::new()))
+}
+
 impl Opened {
     /// Opens the store in `directory`, which is made if it is not there. Without a main secret, the one that is kept in
     /// the directory counts, made if there is none.
@@ -90,10 +120,33 @@ impl Opened {
             [] => Keyring::from_secrets(&[KeyFile::Main.read_or_make(directory, &SystemRng)?])?,
             secrets => Keyring::from_secrets(secrets)?,
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let metrics = Arc::new(Metrics::new());
+        let (clock, metrics) = shared();
         let options = Options::new(directory.to_owned(), keyring, Arc::clone(&metrics), Arc::clone(&clock));
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(options)?);
+        Self::on(Arc::new(SqliteStore::open(options)?), clock, metrics).await.map_err(OpenError::HighestId)
+    }
+
+    /// Opens the store of several nodes. Each must be given the same main secret.
+    #[cfg(feature = "program")]
+    pub(crate) async fn open_shared(
+        database: SharedDatabase<'_>,
+        main: &[Secret<String>],
+    ) -> Result<Self, OpenSharedError> {
+        let keyring = Keyring::from_secrets(main)?;
+        let (clock, metrics) = shared();
+        let mut options = hookyard_postgres::Options::new(
+            database.url.clone(),
+            database.node.to_owned(),
+            keyring,
+            Arc::clone(&metrics),
+            Arc::clone(&clock),
+        );
+        options.listen = database.listen.cloned();
+        database.schema.clone_into(&mut options.schema);
+        let store = hookyard_postgres::PostgresStore::open(options).await?;
+        Self::on(Arc::new(store), clock, metrics).await.map_err(OpenSharedError::HighestId)
+    }
+
+    async fn on(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
         match store.highest_id().await {
             Ok(last) => {
                 let ids = Arc::new(Ids::new(last, Arc::clone(&clock), Arc::new(SystemRng)));
@@ -101,7 +154,7 @@ impl Opened {
             }
             Err(error) => {
                 store.close().await;
-                Err(OpenError::HighestId(error))
+                Err(error)
             }
         }
     }

@@ -80,7 +80,8 @@ impl Reloader {
     ///
     /// Without `hookyard.toml`, what an earlier one declared stays as it is: a start that forgot `--config` must not
     /// archive everything. The files of other systems are each named by one setting, which says that they are not wanted
-    /// when it is gone; then, and when the file is gone, what they declared is archived.
+    /// when it is gone; then, and when the file is gone, what they declared is archived. Of several nodes on one database
+    /// each may be given other files, so there only a file that is named and gone says that.
     pub(crate) async fn import(&self, config: &Config) -> Result<ImportReport, Failure> {
         let mut total = ImportReport::default();
         for foreign in &config.foreign {
@@ -89,7 +90,9 @@ impl Reloader {
             }
         }
         // What is archived first frees its uid for the files that come after.
-        for foreign in config.foreign.iter().filter(|foreign| foreign.application.is_none()) {
+        let is_shared = config.settings.database.is_some();
+        let gone = |foreign: &&Foreign| foreign.application.is_none() && (foreign.file.is_some() || !is_shared);
+        for foreign in config.foreign.iter().filter(gone) {
             let report = self.import_foreign(foreign).await?;
             if report.archived > 0 {
                 let (application, setting) = (foreign.system.uid, foreign.system.key.name);

@@ -40,11 +40,22 @@ impl Node {
         refuse_unsupported(settings)?;
         warn_of_idle(settings);
         let jwt = jwt_secret(settings)?;
-        let opened = Opened::open(&settings.data.value, &settings.main_secret.value).await?;
+        let main = &settings.main_secret.value;
+        let opened = match &settings.database {
+            None => Opened::open(&settings.data.value, main).await?,
+            Some(database) => Opened::open_shared(database.shared(), main).await?,
+        };
         let (store, ids, clock) = (Arc::clone(&opened.store), Arc::clone(&opened.ids), Arc::clone(&opened.clock));
         let reloader = Arc::new(Reloader::new(config, flags, store, ids, clock));
-        tell_of_unnamed(config);
-        let imported = match demo::declare(demo, opened.store.as_ref(), &opened.ids, opened.clock.now()).await {
+        if settings.database.is_none() {
+            tell_of_unnamed(config);
+        }
+        // No demo has ever been on a database of several nodes.
+        let declared = match settings.database {
+            None => demo::declare(demo, opened.store.as_ref(), &opened.ids, opened.clock.now()).await,
+            Some(_) => Ok(()),
+        };
+        let imported = match declared {
             Ok(()) => reloader.import(config).await,
             Err(failure) => Err(failure),
         };
@@ -55,7 +66,8 @@ impl Node {
         let outward = (settings.role.value != Role::Doors).then(|| outward(settings, address));
         let core = opened.begin(outward, Defaults { retention: settings.retention.value }).await?;
         let mut doors = DoorsSettings::new(jwt);
-        doors.api_enabled = settings.api_enabled.value;
+        // A node that only delivers still answers how it is, and no more.
+        doors.api_enabled = settings.api_enabled.value && settings.role.value != Role::Workers;
         doors.hints = SYSTEMS.iter().map(hint_of_missing).collect();
         doors.reload = Some(Reload::new({
             let reloader = Arc::clone(&reloader);
@@ -163,13 +175,11 @@ fn warn_of_idle(settings: &Settings) {
 pub(crate) fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
     let mut faults = Faults::default();
     let places = [
-        ("database", settings.database.as_ref().map(|database| &database.url.place)),
         ("doors_listen", settings.doors_listen.as_ref().map(|setting| &setting.place)),
         ("tls.cert", settings.tls.as_ref().map(|tls| &tls.cert.place)),
         ("egress.proxy", settings.egress_proxy.as_ref().map(|setting| &setting.place)),
         ("kai.github_secret", settings.kai_github_secret.as_ref().map(|setting| &setting.place)),
         ("kai.api_secret", settings.kai_api_secret.as_ref().map(|setting| &setting.place)),
-        ("role", (settings.role.value == Role::Workers).then_some(&settings.role.place)),
     ];
     for (name, place) in places {
         if let Some(place) = place {

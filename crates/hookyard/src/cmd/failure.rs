@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::config::Faults;
 use crate::key_file::KeyFileError;
-use crate::node::{BeginError, OpenError};
+use crate::node::{BeginError, OpenError, OpenSharedError};
 
 /// Why a command failed, by kind.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,23 @@ impl From<OpenError> for Failure {
             OpenError::Secret(error) => Self::configuration(error),
             OpenError::Store(error @ hookyard_sqlite::OpenError::WrongSecret(_)) => Self::configuration(error),
             OpenError::Key(_) | OpenError::Store(_) | OpenError::HighestId(_) => Self::Other(error.into()),
+        }
+    }
+}
+
+impl From<OpenSharedError> for Failure {
+    fn from(error: OpenSharedError) -> Self {
+        use hookyard_postgres::OpenError as Store;
+        match error {
+            OpenSharedError::Secret(error) => Self::configuration(error),
+            OpenSharedError::Store(
+                error @ (Store::Url(_)
+                | Store::Schema(_)
+                | Store::Node(_)
+                | Store::Certificates { .. }
+                | Store::WrongSecret(_)),
+            ) => Self::configuration(error),
+            OpenSharedError::Store(_) | OpenSharedError::HighestId(_) => Self::Other(error.into()),
         }
     }
 }

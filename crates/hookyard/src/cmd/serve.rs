@@ -126,6 +126,10 @@ impl Signals {
 }
 
 async fn serve(config: &Config, flags: &Flags, demo: bool) -> Result<(), Failure> {
+    if let (true, Some(database)) = (demo, &config.settings.database) {
+        let place = &database.url.place;
+        return Err(Failure::Usage(format!("`--demo` shows a node by itself and takes no `database` ({place})")));
+    }
     if demo && config.settings.role.value != Role::All {
         let place = &config.settings.role.place;
         return Err(Failure::Usage(format!("`--demo` delivers what it publishes and needs the role `all` ({place})")));

@@ -74,7 +74,7 @@ keys! {
         "The same database without a pooler in between, to hear at once what other nodes change; without it they are asked every second. May be the same URL.";
     DATABASE_SCHEMA = "database_schema", "HOOKYARD_DATABASE_SCHEMA", Text, "hookyard",
         "The schema of `database`; made if it is not there.";
-    NODE = "node", "HOOKYARD_NODE", Text, "the host's name",
+    NODE = "node", "HOOKYARD_NODE", Text, "the host's name and the port of `listen`",
         "This node's name among those of one `database`. No two that run at the same time may have the same.";
     PUBLIC_URL = "public_url", "HOOKYARD_PUBLIC_URL", Url, "from `listen`",
         "How the world reaches this server. The guard lets no webhook go there unless `egress.allow` names it.";

@@ -106,6 +106,16 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// As a node opens it.
+    pub(crate) fn shared(&self) -> crate::node::SharedDatabase<'_> {
+        crate::node::SharedDatabase {
+            url: &self.url.value,
+            listen: self.listen.as_ref().map(|listen| &listen.value),
+            schema: &self.schema.value,
+            node: &self.node.value,
+        }
+    }
+
     /// Nodes that make secrets of their own could not read each other's rows or tokens.
     fn check_secrets(&self, jwt: bool, main: bool, faults: &mut Faults) {
         for (key, is_given) in [(&key::JWT_SECRET, jwt), (&key::MAIN_SECRET, main)] {
@@ -147,7 +157,7 @@ impl Settings {
         let role = [("all", Role::All), ("doors", Role::Doors), ("workers", Role::Workers)];
         let role = read.one(&key::ROLE, |text| choice(text, &role)).or_default(Role::All);
         let data = read.data();
-        let database = read.database();
+        let database = read.database(&listen);
         let public_url = read.one(&key::PUBLIC_URL, web_url);
         let jwt_secret = read.one(&key::JWT_SECRET, secret);
         let main_secret = read.list(&key::MAIN_SECRET, secret);
@@ -377,16 +387,17 @@ impl Reader<'_> {
     }
 
     /// The keys beside it are checked and shown in any case.
-    fn database(&mut self) -> Option<Database> {
+    fn database(&mut self, listen: &Setting<SocketAddr>) -> Option<Database> {
         let url = self.one(&key::DATABASE, database);
-        let listen = self.one(&key::DATABASE_LISTEN, database);
+        let hears = self.one(&key::DATABASE_LISTEN, database);
         let schema = self.one(&key::DATABASE_SCHEMA, schema).or_default("hookyard".to_owned());
-        let node =
-            self.one(&key::NODE, named).or_default(rustix::system::uname().nodename().to_string_lossy().into_owned());
-        if let (None, Some(listen)) = (&url, &listen) {
-            self.faults.add(&listen.place, key::DATABASE_LISTEN.name, "needs `database` as well");
+        // Several nodes may run on one machine, each at a port of its own.
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let node = self.one(&key::NODE, named).or_default(format!("{host}:{}", listen.value.port()));
+        if let (None, Some(hears)) = (&url, &hears) {
+            self.faults.add(&hears.place, key::DATABASE_LISTEN.name, "needs `database` as well");
         }
-        Some(Database { url: url?, listen, schema, node })
+        Some(Database { url: url?, listen: hears, schema, node })
     }
 
     fn tls(&mut self) -> Option<Tls> {
