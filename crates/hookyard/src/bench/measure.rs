@@ -43,11 +43,30 @@ impl Latency {
 pub(crate) fn cpu_us(process: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{process}/stat");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    // The command's name may hold anything; what follows its closing parenthesis is numbers.
-    let numbers: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    ticks_us(&text, 11..13)
+}
+
+/// CPU time so far of every `PostgreSQL` server on this machine: its processes, and those that have ended.
+pub(crate) fn postgres_cpu_us() -> anyhow::Result<u64> {
+    let mut total = None;
+    for entry in std::fs::read_dir("/proc").context("reading /proc")? {
+        // A process may end between being listed and being read.
+        let Ok(text) = std::fs::read_to_string(entry?.path().join("stat")) else { continue };
+        if text.split_once('(').is_some_and(|(_, rest)| rest.starts_with("postgres)")) {
+            *total.get_or_insert(0) += ticks_us(&text, 11..15)?;
+        }
+    }
+    total.context("no process `postgres` runs on this machine; its share of the CPU cannot be told")
+}
+
+/// The sum of some of the times in a `/proc/…/stat`, in microseconds. The command's name may hold anything; what follows its
+/// closing parenthesis is numbers.
+fn ticks_us(stat: &str, which: std::ops::Range<usize>) -> anyhow::Result<u64> {
+    let numbers: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| numbers.get(index).and_then(|text| text.parse::<u64>().ok()).context("reading CPU time");
     let per_second = rustix::param::clock_ticks_per_second();
-    Ok((ticks(11)? + ticks(12)?) * 1_000_000 / per_second.max(1))
+    let sum = which.map(ticks).sum::<anyhow::Result<u64>>()?;
+    Ok(sum * 1_000_000 / per_second.max(1))
 }
 
 /// Resident memory of a process, in bytes.

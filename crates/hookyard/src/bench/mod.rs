@@ -54,6 +54,9 @@ pub(crate) struct Bench {
     /// Seconds of the latency part
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// A PostgreSQL database on this machine to measure beside the embedded store; its schema `hookyard_bench` is used
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Where the temporary directory is made; its disk is what is measured
     #[arg(long, global = true, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -120,6 +123,7 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
                 concurrency: bench.concurrency,
                 rate: bench.rate.max(1),
                 steady: Duration::from_secs(bench.seconds.max(1)),
+                database: bench.database.clone(),
             };
             let measured = throughput::run(&options, path).await?;
             report::print(&measured, bench.json, report::throughput)

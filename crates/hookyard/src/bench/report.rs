@@ -16,9 +16,24 @@ pub(super) fn print<T: Serialize>(measured: &T, json: bool, text: impl FnOnce(&T
 }
 
 pub(super) fn throughput(report: &throughput::Report) -> String {
-    let throughput::Report { cpu_us_per_message: cpu, bare_hop: bare, .. } = report;
+    let bare = &report.bare_hop;
     let mut table = Table::default();
-    table.line("throughput", &format!("{:.0} messages/s", report.messages_per_second));
+    table.line(
+        "bare HTTP hop",
+        &format!("{:.0} requests/s, {:.1} µs CPU, both sides", bare.requests_per_second, bare.cpu_us),
+    );
+    figures(&mut table, report, &report.embedded);
+    if let Some(database) = &report.database {
+        table.line("", "");
+        table.line("with the database", "");
+        figures(&mut table, report, database);
+    }
+    table.text
+}
+
+fn figures(table: &mut Table, report: &throughput::Report, figures: &throughput::Figures) {
+    let cpu = &figures.cpu_us_per_message;
+    table.line("throughput", &format!("{:.0} messages/s", figures.messages_per_second));
     table.line(
         "",
         &format!(
@@ -26,25 +41,25 @@ pub(super) fn throughput(report: &throughput::Report) -> String {
             report.messages, report.payload_bytes
         ),
     );
-    table.line(
-        "bare HTTP hop",
-        &format!("{:.0} requests/s, {:.1} µs CPU, both sides", bare.requests_per_second, bare.cpu_us),
-    );
-    table.line("CPU per message", &format!("{:.1} µs hookyard", cpu.hookyard));
+    let database = cpu.database.map_or_else(String::new, |database| {
+        format!(" and {database:.1} µs PostgreSQL, {:.1} µs together", cpu.hookyard + database)
+    });
+    table.line("CPU per message", &format!("{:.1} µs hookyard{database}", cpu.hookyard));
     table.line("", &format!("{:.1} µs generator, {:.1} µs receiver", cpu.generator, cpu.receiver));
-    table.line("accept, full load", &latency(&report.accept_at_full_load));
-    table.line(&format!("accept, {}/s", report.steady_per_second), &latency(&report.accept));
-    table.line(&format!("accept to delivery, {}/s", report.steady_per_second), &latency(&report.accept_to_delivery));
+    table.line("accept, full load", &latency(&figures.accept_at_full_load));
+    table.line(&format!("accept, {}/s", report.steady_per_second), &latency(&figures.accept));
+    table.line(&format!("accept to delivery, {}/s", report.steady_per_second), &latency(&figures.accept_to_delivery));
     table.line(
         "resident memory",
-        &format!("{} idle, {} after", mib(report.resident_idle_bytes), mib(report.resident_after_bytes)),
+        &format!("{} idle, {} after", mib(figures.resident_idle_bytes), mib(figures.resident_after_bytes)),
     );
-    table.line(
-        "store",
-        &format!("{}, {:.0} bytes per message", mib(report.store_bytes), report.store_bytes_per_message),
-    );
-    table.line("ready after", &format!("{:.0} ms", report.ready_ms));
-    table.text
+    if cpu.database.is_none() {
+        table.line(
+            "store",
+            &format!("{}, {:.0} bytes per message", mib(figures.store_bytes), figures.store_bytes_per_message),
+        );
+    }
+    table.line("ready after", &format!("{:.0} ms", figures.ready_ms));
 }
 
 pub(super) fn isolation(report: &isolation::Report) -> String {
@@ -103,6 +118,6 @@ struct Table {
 
 impl Table {
     fn line(&mut self, name: &str, value: &str) {
-        writeln!(self.text, "{name:<28}{value}").expect("writing to memory cannot fail");
+        writeln!(self.text, "{}", format!("{name:<28}{value}").trim_end()).expect("writing to memory cannot fail");
     }
 }

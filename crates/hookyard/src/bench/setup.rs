@@ -27,6 +27,17 @@ impl Setup {
         Self::with_file(directory, &file)
     }
 
+    /// The same on a database, in a schema of its own that stays there: what an earlier run left is old messages to this one.
+    pub(crate) fn on_database(directory: &Path, url: &str, concurrency: u16, database: &str) -> anyhow::Result<Self> {
+        let mut file = format!(
+            "database = {database:?}\ndatabase_listen = {database:?}\ndatabase_schema = \"hookyard_bench\"\n\
+             node = \"bench\"\nmain_secret = \"a secret of the benchmark\"\n"
+        );
+        application(&mut file, APPLICATION);
+        endpoint(&mut file, "receiver", url, &format!("concurrency = {concurrency}\n"));
+        Self::with_file(directory, &file)
+    }
+
     /// Writes a configuration.
     pub(crate) fn with_file(directory: &Path, file: &str) -> anyhow::Result<Self> {
         let config = directory.join("hookyard.toml");

@@ -2,7 +2,9 @@
 //!
 //! Generator, server and receiver are three processes on one machine. In the same run the generator sends to the receiver
 //! directly: that is the ceiling of one bare HTTP hop on this machine at this hour, and every figure is best read beside it.
+//! So it is with a database that is named: the embedded store is measured in the same run.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ pub(crate) struct Options {
     pub rate: u64,
     /// How long the latency part takes.
     pub steady: Duration,
+    /// A `PostgreSQL` database on this machine, to be measured beside the embedded store.
+    pub database: Option<String>,
 }
 
 /// What a receiving process is asked.
@@ -65,16 +69,27 @@ pub(crate) struct Report {
     pub messages: u64,
     /// Bytes of a payload.
     pub payload_bytes: usize,
+    /// Messages per second of the latency part.
+    pub steady_per_second: u64,
+    /// The same hop without a server in between.
+    pub bare_hop: BareHop,
+    /// With the embedded store.
+    #[serde(flatten)]
+    pub embedded: Figures,
+    /// With the database that was named, in the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<Figures>,
+}
+
+/// What was measured with one store.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figures {
     /// From the first request to the arrival of the last message.
     pub messages_per_second: f64,
     /// CPU time per message, user and system.
     pub cpu_us_per_message: CpuPerMessage,
-    /// The same hop without a server in between.
-    pub bare_hop: BareHop,
     /// As fast as possible: from request to the answer 202.
     pub accept_at_full_load: Latency,
-    /// Messages per second of the latency part.
-    pub steady_per_second: u64,
     /// At a steady rate: from request to the answer 202.
     pub accept: Latency,
     /// At a steady rate: from request to the arrival at the receiver.
@@ -83,7 +98,7 @@ pub(crate) struct Report {
     pub resident_idle_bytes: u64,
     /// Resident memory of the server after the last.
     pub resident_after_bytes: u64,
-    /// Bytes of the data directory after the last message.
+    /// Bytes of the data directory after the last message; 0 with a database.
     pub store_bytes: u64,
     /// The same per message.
     pub store_bytes_per_message: f64,
@@ -100,6 +115,9 @@ pub(crate) struct CpuPerMessage {
     pub hookyard: f64,
     /// The receiver.
     pub receiver: f64,
+    /// Every process of a `PostgreSQL` server on this machine, where the store is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<f64>,
 }
 
 /// One HTTP hop from the generator to the receiver.
@@ -114,81 +132,118 @@ pub(crate) struct BareHop {
 /// Measures.
 #[expect(clippy::cast_precision_loss, reason = "counts and times of a benchmark have fewer digits than a float")]
 pub(crate) async fn run(options: &Options, directory: &Path) -> anyhow::Result<Report> {
-    let mut receiver = Helper::start("bench-receive")?;
-    let mut generator = Helper::start("bench-generate")?;
-    let Answer::Address(address) = receiver.ask(&Ask::Address).await? else { anyhow::bail!("no address") };
-    let load = |address, path: String, token, messages, rate| Load {
-        address,
-        path,
-        token,
-        connections: options.connections,
-        first: 0,
-        messages,
-        payload: options.payload,
-        rate,
-    };
+    let receiver = Helper::start("bench-receive")?;
+    let generator = Helper::start("bench-generate")?;
+    let mut bench = Bench { options, generator, receiver, address: ([127, 0, 0, 1], 0).into() };
+    let Answer::Address(address) = bench.receiver.ask(&Ask::Address).await? else { anyhow::bail!("no address") };
+    bench.address = address;
 
-    let before = [measure::cpu_us(generator.id()?)?, measure::cpu_us(receiver.id()?)?];
-    let bare: Generated = generator.ask(&load(address, "/bare".to_owned(), None, options.messages, None)).await?;
-    let arrived = wait_for(&mut receiver, options.messages).await?;
-    let after = [measure::cpu_us(generator.id()?)?, measure::cpu_us(receiver.id()?)?];
+    let before = [measure::cpu_us(bench.generator.id()?)?, measure::cpu_us(bench.receiver.id()?)?];
+    let bare = bench.load(address, "/bare".to_owned(), None, options.messages, None);
+    let bare: Generated = bench.generator.ask(&bare).await?;
+    let arrived = wait_for(&mut bench.receiver, options.messages).await?;
+    let after = [measure::cpu_us(bench.generator.id()?)?, measure::cpu_us(bench.receiver.id()?)?];
     let messages = options.messages as f64;
     let bare_hop = BareHop {
         requests_per_second: messages / seconds_between(bare.began, arrived.last),
         cpu_us: (after[0] + after[1] - before[0] - before[1]) as f64 / messages,
     };
-    let _: Answer = receiver.ask(&Ask::Reset).await?;
 
-    let setup = Setup::write(directory, &format!("http://{address}/hook"), options.concurrency)?;
-    let server = Server::start(&setup.options).await?;
-    let token = token(&setup);
-    let resident_idle_bytes = measure::resident_bytes(server.id()?)?;
-    let path = setup.publish_path();
-    let processes = [generator.id()?, server.id()?, receiver.id()?];
-    let cpu = || processes.iter().map(|process| measure::cpu_us(*process)).collect::<anyhow::Result<Vec<_>>>();
-    // A first few messages fill caches and prepare statements; they are part of no figure.
-    let warm = options.messages.min(1_000);
-    let warming = load(server.address(), path.clone(), Some(token.clone()), warm, None);
-    let _: Generated = generator.ask(&warming).await?;
-    wait_for(&mut receiver, warm).await?;
-    let _: Answer = receiver.ask(&Ask::Reset).await?;
-
-    let before = cpu()?;
-    let full = load(server.address(), path.clone(), Some(token.clone()), options.messages, None);
-    let accepted: Generated = generator.ask(&full).await?;
-    ensure!(accepted.failed == 0, "{} requests were not accepted", accepted.failed);
-    let arrived = wait_for(&mut receiver, options.messages).await?;
-    let after = cpu()?;
-    let spent = |index: usize| (after[index] - before[index]) as f64 / messages;
-    let messages_per_second = messages / seconds_between(accepted.began, arrived.last);
-    let accept_at_full_load = accepted.accept;
-    let _: Answer = receiver.ask(&Ask::Reset).await?;
-
-    let steady_messages = options.rate * options.steady.as_secs();
-    let steady = load(server.address(), path, Some(token), steady_messages, Some(options.rate));
-    let accepted: Generated = generator.ask(&steady).await?;
-    let steady_arrived = wait_for(&mut receiver, steady_messages).await?;
-    let resident_after_bytes = measure::resident_bytes(server.id()?)?;
-    let ready_ms = server.ready_after().as_secs_f64() * 1_000.0;
-    server.stop().await?;
-    let store_bytes = measure::directory_bytes(&setup.options.data)?;
-    let in_store = (warm + options.messages + steady_messages) as f64;
+    let url = format!("http://{address}/hook");
+    let embedded = bench.server(&Setup::write(directory, &url, options.concurrency)?, false).await?;
+    let database = match &options.database {
+        None => None,
+        Some(database) => {
+            let directory = directory.join("database");
+            std::fs::create_dir(&directory).context("making a directory")?;
+            Some(bench.server(&Setup::on_database(&directory, &url, options.concurrency, database)?, true).await?)
+        }
+    };
     Ok(Report {
         messages: options.messages,
         payload_bytes: options.payload,
-        messages_per_second,
-        cpu_us_per_message: CpuPerMessage { generator: spent(0), hookyard: spent(1), receiver: spent(2) },
-        bare_hop,
-        accept_at_full_load,
         steady_per_second: options.rate,
-        accept: accepted.accept,
-        accept_to_delivery: steady_arrived.delivery,
-        resident_idle_bytes,
-        resident_after_bytes,
-        store_bytes,
-        store_bytes_per_message: store_bytes as f64 / in_store,
-        ready_ms,
+        bare_hop,
+        embedded,
+        database,
     })
+}
+
+/// The processes beside the server.
+struct Bench<'o> {
+    options: &'o Options,
+    generator: Helper,
+    receiver: Helper,
+    /// Where the receiver listens.
+    address: SocketAddr,
+}
+
+impl Bench<'_> {
+    fn load(&self, address: SocketAddr, path: String, token: Option<String>, messages: u64, rate: Option<u64>) -> Load {
+        let Options { connections, payload, .. } = *self.options;
+        Load { address, path, token, connections, first: 0, messages, payload, rate }
+    }
+
+    /// Sends and waits until all has arrived.
+    async fn send(&mut self, load: Load) -> anyhow::Result<(Generated, Received)> {
+        let _: Answer = self.receiver.ask(&Ask::Reset).await?;
+        let accepted: Generated = self.generator.ask(&load).await?;
+        ensure!(accepted.failed == 0, "{} requests were not accepted", accepted.failed);
+        let arrived = wait_for(&mut self.receiver, load.messages).await?;
+        Ok((accepted, arrived))
+    }
+
+    /// CPU time so far of generator, server, receiver and, where there is one, the database.
+    fn cpu(&self, server: &Server, is_database: bool) -> anyhow::Result<[u64; 4]> {
+        let database = if is_database { measure::postgres_cpu_us()? } else { 0 };
+        let [generator, server, receiver] = [self.generator.id()?, server.id()?, self.receiver.id()?];
+        Ok([measure::cpu_us(generator)?, measure::cpu_us(server)?, measure::cpu_us(receiver)?, database])
+    }
+
+    /// Measures one server.
+    #[expect(clippy::cast_precision_loss, reason = "counts and times of a benchmark have fewer digits than a float")]
+    async fn server(&mut self, setup: &Setup, is_database: bool) -> anyhow::Result<Figures> {
+        let Options { messages, rate, .. } = *self.options;
+        let server = Server::start(&setup.options).await?;
+        let resident_idle_bytes = measure::resident_bytes(server.id()?)?;
+        let (path, token) = (setup.publish_path(), token(setup));
+        let load = |bench: &Self, messages, rate| {
+            bench.load(server.address(), path.clone(), Some(token.clone()), messages, rate)
+        };
+        // A first few messages fill caches and prepare statements; they are part of no figure.
+        let warm = messages.min(1_000);
+        self.send(load(self, warm, None)).await?;
+
+        let before = self.cpu(&server, is_database)?;
+        let (accepted, arrived) = self.send(load(self, messages, None)).await?;
+        let after = self.cpu(&server, is_database)?;
+        let spent = |index: usize| (after[index] - before[index]) as f64 / messages as f64;
+        let messages_per_second = messages as f64 / seconds_between(accepted.began, arrived.last);
+
+        let steady_messages = rate * self.options.steady.as_secs();
+        let (steady, steady_arrived) = self.send(load(self, steady_messages, Some(rate))).await?;
+        let resident_after_bytes = measure::resident_bytes(server.id()?)?;
+        let ready_ms = server.ready_after().as_secs_f64() * 1_000.0;
+        server.stop().await?;
+        let store_bytes = if is_database { 0 } else { measure::directory_bytes(&setup.options.data)? };
+        Ok(Figures {
+            messages_per_second,
+            cpu_us_per_message: CpuPerMessage {
+                generator: spent(0),
+                hookyard: spent(1),
+                receiver: spent(2),
+                database: is_database.then(|| spent(3)),
+            },
+            accept_at_full_load: accepted.accept,
+            accept: steady.accept,
+            accept_to_delivery: steady_arrived.delivery,
+            resident_idle_bytes,
+            resident_after_bytes,
+            store_bytes,
+            store_bytes_per_message: store_bytes as f64 / (warm + messages + steady_messages) as f64,
+            ready_ms,
+        })
+    }
 }
 
 /// Waits until so many different messages have arrived.
