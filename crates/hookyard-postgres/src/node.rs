@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use hookyard_model::{EndpointId, EndpointSettings, Incarnation, Revision};
 use hookyard_ports::{Clock, Metrics, Rng, StoreError};
 use hookyard_record::Keyring;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::fault::{Attempted, Fault};
 use crate::partition::Day;
+use crate::pool::{Pools, Share};
 use crate::schema::Schema;
 use crate::transaction::{Mode, Tx};
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What every part of an open store can reach.
 pub(crate) struct Node {
-    pub(crate) pool: Pool,
+    pub(crate) pools: Pools,
     pub(crate) schema: Schema,
     pub(crate) keyring: Keyring,
     pub(crate) clock: Arc<dyn Clock>,
@@ -53,7 +53,7 @@ pub(crate) struct Node {
 
 /// What a node begins with.
 pub(crate) struct Beginning {
-    pub(crate) pool: Pool,
+    pub(crate) pools: Pools,
     pub(crate) schema: Schema,
     pub(crate) incarnation: Incarnation,
     pub(crate) is_commit_durable: bool,
@@ -65,6 +65,8 @@ pub(crate) trait Deed: Send + Sync + 'static {
     type Answer: Send + 'static;
     /// What it does.
     const MODE: Mode = Mode::Write;
+    /// Which connections it may use.
+    const SHARE: Share = Share::Other;
 
     /// What must be there before its transaction begins.
     fn prepare(&self, _node: &Arc<Node>) -> impl Future<Output = Attempted<()>> + Send {
@@ -77,9 +79,9 @@ pub(crate) trait Deed: Send + Sync + 'static {
 
 impl Node {
     pub(crate) fn new(options: crate::Options, beginning: Beginning) -> Self {
-        let Beginning { pool, schema, incarnation, is_commit_durable } = beginning;
+        let Beginning { pools, schema, incarnation, is_commit_durable } = beginning;
         Self {
-            pool,
+            pools,
             schema,
             keyring: options.keyring,
             clock: options.clock,
@@ -123,7 +125,7 @@ impl Node {
 
     async fn once<D: Deed>(self: &Arc<Self>, deed: &D) -> Attempted<D::Answer> {
         deed.prepare(self).await?;
-        let tx = Tx::begin(self, D::MODE).await?;
+        let tx = Tx::begin(self, D::MODE, D::SHARE).await?;
         match deed.run(&tx).await {
             Ok(answer) => {
                 let began = self.clock.monotonic();

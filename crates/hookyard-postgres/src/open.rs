@@ -9,9 +9,10 @@ use tokio_postgres::{Client, Error};
 
 use crate::fault::told;
 use crate::node::{Beginning, Node};
+use crate::pool::{Pools, Share};
 use crate::schema::{self, Schema, SchemaError};
 use crate::url::Place;
-use crate::{OpenError, Options, pool};
+use crate::{OpenError, Options};
 
 /// What the check value says; any text would do.
 const CHECK: &[u8] = b"hookyard";
@@ -44,8 +45,8 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
     if !is_name || options.node.chars().any(char::is_control) {
         return Err(OpenError::Node(options.node.chars().take(64).filter(|letter| !letter.is_control()).collect()));
     }
-    let pool = pool::pool(&place, options.connections)?;
-    let mut client = match pool.get().await {
+    let pools = Pools::new(&place, options.connections)?;
+    let mut client = match pools.of(Share::Kept).get().await {
         Ok(client) => client,
         Err(deadpool_postgres::PoolError::Backend(error)) => return Err(explain(&place, &schema, &error)),
         Err(error) => return Err(OpenError::Unreachable { at: place.at(), why: error.to_string() }),
@@ -62,7 +63,7 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
     let life = begin_life(&mut client, &schema, &options).await.map_err(explain)?;
     let incarnation = life.ok_or_else(|| OpenError::WrongSecret(schema.name().to_owned()))?;
     drop(client);
-    let node = Node::new(options, Beginning { pool, schema, incarnation, is_commit_durable });
+    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable });
     Ok(Opened { node, listen })
 }
 

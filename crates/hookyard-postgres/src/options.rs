@@ -18,7 +18,7 @@ pub struct Options {
     pub schema: String,
     /// This node's name: what it held in a former life is freed at once. No other living node may have it.
     pub node: String,
-    /// Connections for deeds and reads, at most; the listener's comes on top.
+    /// Connections at most, of which three are kept for accepting, settling and the heartbeat; the listener's comes on top.
     pub connections: usize,
     /// What seals secrets at rest.
     pub keyring: Keyring,

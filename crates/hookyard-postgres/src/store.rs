@@ -264,6 +264,6 @@ impl Store for PostgresStore {
         if let Err(error) = self.node.perform(&Stop(self.node.clock.now())).await {
             tracing::warn!(%error, "the end of this node could not be written down");
         }
-        self.node.pool.close();
+        self.node.pools.close();
     }
 }

@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 use crate::column::Parameter;
 use crate::fault::{Attempted, Fault};
 use crate::node::Node;
+use crate::pool::Share;
 
 /// What a transaction may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,8 @@ pub(crate) struct Tx {
 
 impl Tx {
     /// Begins one.
-    pub(crate) async fn begin(node: &Arc<Node>, mode: Mode) -> Attempted<Self> {
+    pub(crate) async fn begin(node: &Arc<Node>, mode: Mode, share: Share) -> Attempted<Self> {
+        let pool = node.pools.of(share);
         let words = match mode {
             Mode::Read => BEGIN_READ,
             Mode::Write if node.is_commit_durable => BEGIN_WRITE_AS_SET,
@@ -55,8 +57,8 @@ impl Tx {
         };
         let mut last = None;
         // A connection that was lost while it lay in the pool may show only now; the next one is tried instead.
-        for _ in 0..=node.pool.status().max_size {
-            let client = match node.pool.get().await {
+        for _ in 0..=pool.status().max_size {
+            let client = match pool.get().await {
                 Ok(client) => client,
                 Err(PoolError::Backend(error)) => return Err(Fault::Sql(error)),
                 Err(error) => return Err(Fault::Store(StoreError::Unavailable(error.to_string()))),

@@ -14,6 +14,7 @@ use crate::column::{Columns, Id, int};
 use crate::fault::{Attempted, Fault};
 use crate::lock::{self, Use};
 use crate::node::{Deed, Node};
+use crate::pool::Share;
 use crate::transaction::Tx;
 use crate::{message, order};
 
@@ -49,6 +50,7 @@ impl Group for AcceptAll {
 
 impl Deed for AcceptAll {
     type Answer = Vec<Result<Accepted, StoreError>>;
+    const SHARE: Share = Share::Kept;
 
     async fn prepare(&self, node: &Arc<Node>) -> Attempted<()> {
         node.have_days(self.0.iter().flatten().map(|accept| accept.message.id)).await

@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 use crate::column::{Columns, int};
 use crate::fault::{Attempted, Fault};
 use crate::node::Deed;
+use crate::pool::Share;
 use crate::transaction::Tx;
 
 /// Confirms that an incarnation lives, and tells whether a later one has its name.
@@ -20,6 +21,7 @@ pub(crate) struct Heartbeat(pub(crate) Timestamp);
 
 impl Deed for Heartbeat {
     type Answer = ();
+    const SHARE: Share = Share::Kept;
 
     async fn run(&self, tx: &Tx) -> Attempted<()> {
         let node = tx.node();

@@ -25,6 +25,7 @@ use crate::fault::{Attempted, Fault};
 use crate::lock::{self, Use};
 use crate::node::{Deed, Node};
 use crate::order::{self, Queue};
+use crate::pool::Share;
 use crate::rollup::Rollups;
 use crate::transaction::Tx;
 
@@ -76,6 +77,7 @@ impl Group for SettleAll {
 
 impl Deed for SettleAll {
     type Answer = Vec<Result<Vec<Settled>, StoreError>>;
+    const SHARE: Share = Share::Kept;
 
     async fn prepare(&self, node: &Arc<Node>) -> Attempted<()> {
         let announced = self.0.iter().flatten().flat_map(|settlement| &settlement.operational);

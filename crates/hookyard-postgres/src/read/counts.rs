@@ -8,7 +8,7 @@ use hookyard_ports::store::Overview;
 use tokio_postgres::types::Type;
 
 use super::deliveries::due;
-use crate::column::Columns;
+use crate::column::{Columns, int};
 use crate::fault::Attempted;
 use crate::node::{Deed, Node};
 use crate::transaction::{Mode, Tx};
@@ -112,7 +112,8 @@ async fn bytes(tx: &Tx) -> Attempted<u64> {
         return Ok(bytes);
     }
     let Some(row) = tx.find(BYTES, &[(&node.schema.name(), Type::TEXT)]).await? else { return Ok(0) };
-    let bytes = Columns::new("meta", &row).number(0, "bytes")?;
+    let bytes: u64 = Columns::new("meta", &row).number(0, "bytes")?;
+    node.metrics.store_bytes.set(int(bytes));
     *node.bytes.lock() = Some((now, bytes));
     Ok(bytes)
 }

@@ -237,3 +237,27 @@ async fn a_payload_of_the_largest_size_and_many_small_ones_are_accepted_together
         new_seq(&answer.expect("accepts"));
     }
 }
+
+#[tokio::test]
+async fn what_must_not_wait_has_connections_of_its_own() {
+    let Some(schema) = TestSchema::new() else { return };
+    let [one, _] = two(&schema).await;
+    let client = schema.client().await;
+    // Reads of rollups wait for this lock, and so hold all the connections that reads have.
+    let hold = format!("BEGIN; LOCK TABLE \"{}\".rollup IN ACCESS EXCLUSIVE MODE", schema.name);
+    client.batch_execute(&hold).await.expect("locks");
+    let mut reading = JoinSet::new();
+    for _ in 0..20 {
+        let one = Arc::clone(&one);
+        reading.spawn(async move { one.rollups(endpoint_id(1), at(0), at(60)).await });
+    }
+    for n in 1..=3 {
+        let accepting = one.accept(vec![build::accept(build::message(n), &[(1, FirstState::Leased)])]);
+        new_seq(&tokio::time::timeout(SOON, accepting).await.expect("it does not wait").expect("accepts"));
+        tokio::time::timeout(SOON, one.heartbeat(at(n))).await.expect("it does not wait").expect("beats");
+    }
+    client.batch_execute("ROLLBACK").await.expect("lets go");
+    for read in reading.join_all().await {
+        assert_eq!(read.expect("reads"), []);
+    }
+}
