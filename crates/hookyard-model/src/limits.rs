@@ -40,11 +40,12 @@ pub const URL_BYTES: usize = 8_000;
 pub const METADATA_BYTES: usize = 4_096;
 /// Bytes of an endpoint's dialect options, names and values together: a template of a few screens.
 pub const OPTION_BYTES: usize = 16 * 1024;
-/// Steps of one rendering of a template, in the template engine's fuel: about one for an instruction and for 64 bytes. A
-/// list of a thousand items needs half of them.
+/// Steps of one rendering of a template, in the template engine's fuel: about one for an instruction and for 64 bytes that
+/// are made or looked at. A list of a thousand items needs half of them.
 pub const TEMPLATE_FUEL: u64 = 25_000;
-/// A rendering gets one step more for so many bytes of the payload: enough to write it a few times.
-pub const TEMPLATE_BYTES_PER_FUEL: usize = 8;
+/// A rendering gets one step more for so many bytes of the payload: enough to write each of 100,000 items that fill the
+/// largest one, and no more than a second whatever the template says, in a hundred megabytes.
+pub const TEMPLATE_BYTES_PER_FUEL: usize = 1;
 /// Bytes that a template may make: the largest payload, with every quote escaped.
 pub const TEMPLATE_OUTPUT_BYTES: usize = 2 * API_BODY_BYTES;
 /// Brackets, commas and filters of one template: each may nest a value one level deeper, and nested values are walked by
@@ -83,11 +84,11 @@ pub const DELIVER_AT: Duration = Duration::from_hours(90 * 24);
 
 /// Attempts in flight in all lanes together. Each holds a socket, so a lower limit of open files lowers it.
 pub const SLOTS: usize = 1_024;
-/// Bytes of a payload that is encoded and signed between other tasks; that takes a quarter of a millisecond at most, save
-/// for templates. A larger one is encoded on a thread of its own, so that no other delivery waits for it.
-pub const ENCODE_INLINE_BYTES: usize = 64 * 1024;
-/// Such threads at once. Others wait: more of them would take the processors from everything else that runs.
-pub const ENCODE_THREADS: usize = 4;
+/// Bytes of a payload that is encoded and signed between other tasks, in at most some milliseconds. A larger one is
+/// encoded on a thread of its own, so that no other delivery waits for it.
+pub const ENCODE_INLINE_BYTES: usize = 16 * 1024;
+/// Such threads at once; others wait. A template may need a hundred megabytes and a second of a processor.
+pub const ENCODE_THREADS: usize = 2;
 /// Attempts in flight in one lane, by default.
 pub const LANE_CONCURRENCY: u16 = 16;
 /// Attempts in flight in one lane, at most.

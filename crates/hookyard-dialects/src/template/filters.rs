@@ -9,7 +9,8 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::value::{Number, written};
+use super::meter::{self, charge};
+use super::value::{Number, size, written};
 use crate::json::{Style, write_text};
 
 /// What need not be encoded anywhere in a URL or a form.
@@ -21,8 +22,6 @@ const TESTS_LEFT_OUT: [&str; 2] = ["lower", "upper"];
 /// What `map` may do to each item.
 const MAPPED: [&str; 12] =
     ["abs", "capitalize", "float", "int", "length", "lower", "round", "string", "title", "tojson", "trim", "upper"];
-/// Bytes that one unit of fuel pays for, as the engine counts them.
-const BYTES_PER_FUEL: usize = 64;
 
 /// Puts them in the place of the engine's.
 pub(super) fn install(environment: &mut Environment<'_>) {
@@ -42,6 +41,7 @@ pub(super) fn install(environment: &mut Environment<'_>) {
     for name in TESTS_LEFT_OUT {
         environment.remove_test(name);
     }
+    meter::install(environment);
     environment.add_filter("map", map);
     // The engine's would fill the last row with as many of one value as are missing.
     environment.add_filter("batch", |state: &State<'_, '_>, values: Value, count: usize| {
@@ -120,7 +120,12 @@ fn map(state: &mut State<'_, '_>, values: &Value, filter: Option<&str>, kwargs: 
         step(state)?;
         let value = value?;
         mapped.push(match (filter, attribute) {
-            (Some(name), None) if MAPPED.contains(&name) => state.apply_filter(name, &[value])?,
+            (Some(name), None) if MAPPED.contains(&name) => {
+                charge(state, size(&value))?;
+                let made = state.apply_filter(name, &[value])?;
+                charge(state, size(&made))?;
+                made
+            }
             (None, Some(path)) => attribute_of(state, value, path)?,
             _ => {
                 let why = format!("`map` needs `attribute=\"…\"`, or one of \"{}\"", MAPPED.join("\", \""));
@@ -198,17 +203,13 @@ fn encoded(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
 }
 
 /// Fails, naming it, where a value that is undefined may not be used.
-fn defined(state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+pub(super) fn defined(state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() { state.format(value.clone()).map(|_| ()) } else { Ok(()) }
 }
 
 /// Paid for every item before it is looked at: a list of the engine's may be far longer than the memory it takes.
 fn step(state: &State<'_, '_>) -> Result<(), Error> {
     state.consume_fuel(1)
-}
-
-fn charge(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
-    state.consume_fuel(u64::try_from(bytes / BYTES_PER_FUEL).unwrap_or(u64::MAX))
 }
 
 fn json(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {

@@ -9,10 +9,13 @@
 //! Outbound only: how a request is verified depends on an endpoint's options, and a source has none.
 
 mod filters;
+mod meter;
+mod metered;
 mod plan;
 mod render;
 mod scan;
 mod signature;
+mod tokens;
 mod value;
 mod variables;
 

@@ -9,12 +9,13 @@ use std::sync::OnceLock;
 use hookyard_model::limits;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
+use super::metered::metered;
 use super::scan::{Names, Refused, scan};
 use super::{filters, variables};
 use crate::header::shown;
 
 /// Fails when a template uses what is not there, naming it.
-fn strict() -> &'static Environment<'static> {
+pub(super) fn strict() -> &'static Environment<'static> {
     static STRICT: OnceLock<Environment<'static>> = OnceLock::new();
     STRICT.get_or_init(|| environment(UndefinedBehavior::Strict))
 }
@@ -62,7 +63,8 @@ pub(super) fn check(source: &str) -> Result<(), String> {
         let known = variables::NAMES.join("`, `");
         return Err(format!("`{}` is no variable; there are `{known}`", shown(&name)));
     }
-    match run(environment, source, &variables::sample(), (0, limits::TEMPLATE_OUTPUT_BYTES)) {
+    let metered = metered(source).map_err(|refused| said(&refused))?;
+    match run(environment, &metered, &variables::sample(), (0, limits::TEMPLATE_OUTPUT_BYTES)) {
         Ok(_) => Ok(()),
         Err(Failure::Template(error)) if depends_on_the_message(error.kind()) => Ok(()),
         Err(failure) => Err(failure.said()),
@@ -86,7 +88,8 @@ fn depends_on_the_message(kind: ErrorKind) -> bool {
 /// What the template makes of these variables, which hold a payload of so many bytes, in at most `room` bytes.
 pub(super) fn render(source: &str, variables: &Value, (payload, room): (usize, usize)) -> Result<Vec<u8>, String> {
     scan(source).map_err(|refused| said(&refused))?;
-    run(strict(), source, variables, (payload, room)).map_err(|failure| failure.said())
+    let metered = metered(source).map_err(|refused| said(&refused))?;
+    run(strict(), &metered, variables, (payload, room)).map_err(|failure| failure.said())
 }
 
 /// What a rendering may take: little for a small payload, with which little can be done at each step.
@@ -94,7 +97,7 @@ fn fuel(payload: usize) -> u64 {
     limits::TEMPLATE_FUEL + u64::try_from(payload / limits::TEMPLATE_BYTES_PER_FUEL).unwrap_or(u64::MAX / 2)
 }
 
-enum Failure {
+pub(super) enum Failure {
     Template(Error),
     TooLong(usize),
 }
@@ -108,7 +111,7 @@ impl Failure {
     }
 }
 
-fn run(
+pub(super) fn run(
     environment: &Environment<'_>,
     source: &str,
     variables: &Value,

@@ -18,10 +18,10 @@ use minijinja::Error;
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
+use super::tokens::{closes, closing, opens, value_ends};
+
 /// The filters that take a list or an object made on the spot.
 const WRITERS: [&str; 2] = ["tojson", "urlencode"];
-/// Words that stand between values and are none.
-const WORDS: [&str; 8] = ["and", "else", "if", "in", "is", "not", "or", "recursive"];
 
 /// The filters and tests that a template names, with the line of each.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl<'t, 's> Scan<'t, 's> {
     }
 
     fn token(&mut self, at: usize, token: &Token<'_>) -> Result<(), String> {
-        let opens = matches!(token, Token::BracketOpen | Token::BraceOpen | Token::ParenOpen);
+        let opens = opens(token);
         if opens || matches!(token, Token::Comma | Token::Pipe | Token::Plus) {
             self.nesting += 1;
             if self.nesting > limits::TEMPLATE_BRACKETS {
@@ -102,7 +102,7 @@ impl<'t, 's> Scan<'t, 's> {
             }
         }
         if opens {
-            let bracket = if self.value_ends(at) {
+            let bracket = if value_ends(self.tokens, at) {
                 Bracket::Operand
             } else if matches!(token, Token::ParenOpen) {
                 Bracket::Group
@@ -111,7 +111,7 @@ impl<'t, 's> Scan<'t, 's> {
                 Bracket::Literal
             };
             self.open.push(bracket);
-        } else if matches!(token, Token::BracketClose | Token::BraceClose | Token::ParenClose) {
+        } else if closes(token) {
             self.open.pop();
         } else if matches!(token, Token::Ident("for")) && matches!(self.before(at), Some(Token::BlockStart)) {
             self.target = true;
@@ -137,48 +137,10 @@ impl<'t, 's> Scan<'t, 's> {
         Ok(())
     }
 
-    /// Whether a value ends before this place, so that a bracket here belongs to it.
-    fn value_ends(&self, at: usize) -> bool {
-        match self.before(at) {
-            Some(Token::Ident(name)) => {
-                let before = at.checked_sub(2).and_then(|at| self.at(at));
-                match before {
-                    Some(Token::BlockStart) => false,
-                    Some(Token::Dot | Token::Pipe) => true,
-                    _ => !WORDS.contains(name),
-                }
-            }
-            Some(
-                Token::BracketClose
-                | Token::BraceClose
-                | Token::ParenClose
-                | Token::Str(_)
-                | Token::String(_)
-                | Token::Int(_)
-                | Token::Int128(_)
-                | Token::Float(_),
-            ) => true,
-            _ => false,
-        }
-    }
-
     /// Refuses a list or an object that names variables, unless it is written on the spot.
     fn literal(&self, start: usize) -> Result<(), String> {
-        let mut depth = 0_usize;
-        let mut constant = true;
-        let mut end = start;
-        for (at, (token, _)) in self.tokens.iter().enumerate().skip(start) {
-            end = at;
-            if matches!(token, Token::BracketOpen | Token::BraceOpen | Token::ParenOpen) {
-                depth += 1;
-            } else if matches!(token, Token::BracketClose | Token::BraceClose | Token::ParenClose) {
-                depth = depth.saturating_sub(1);
-            }
-            constant &= is_constant(token);
-            if depth == 0 {
-                break;
-            }
-        }
+        let end = closing(self.tokens, start).unwrap_or(self.tokens.len() - 1);
+        let constant = self.tokens[start..=end].iter().all(|(token, _)| is_constant(token));
         let inside = self.open.last() == Some(&Bracket::Literal);
         let begins =
             matches!(self.before(start), Some(Token::BracketOpen | Token::BraceOpen | Token::Comma | Token::Colon));

@@ -1,5 +1,6 @@
 mod bodies;
 mod bounds;
+mod cost;
 mod saving;
 mod signing;
 
@@ -10,6 +11,8 @@ use hookyard_model::{Payload, SigningKeys};
 use super::*;
 use crate::check_settings;
 use crate::examples::{NOW, endpoint, message, settings, signing};
+
+const TOO_MANY: &str = "takes too many steps; a loop may be too long, or a text too large";
 
 /// An endpoint with these options.
 fn with(options: &[(&str, &str)]) -> Endpoint {

@@ -15,18 +15,20 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectExt as _, ObjectRepr
 
 use crate::json::{self, JsonError, Kind, MemberOrder, Style, Tokens};
 
-/// A number in its own digits.
+/// A number in its own digits, which may be many, and the nearest one that can be calculated with.
 #[derive(Debug)]
-pub(super) struct Number(Box<str>);
+pub(super) struct Number {
+    text: Box<str>,
+    float: f64,
+}
 
 impl Number {
     pub(super) fn text(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The nearest number that can be calculated with.
     pub(super) fn float(&self) -> f64 {
-        self.0.parse().unwrap_or(f64::NAN)
+        self.float
     }
 }
 
@@ -44,7 +46,7 @@ impl Object for Number {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -148,6 +150,14 @@ pub(super) fn written(value: &Value) -> Option<String> {
     Some(compact(raw))
 }
 
+/// Bytes of a text, or of the text that a value of a payload was written with; 0 of what the engine made of others.
+pub(super) fn size(value: &Value) -> usize {
+    let list = || value.downcast_object_ref::<List>().map(|list| list.raw.len());
+    let members = || value.downcast_object_ref::<Members>().map(|members| members.raw.len());
+    let number = || value.downcast_object_ref::<Number>().map(|number| number.text.len());
+    value.as_str().map(str::len).or_else(list).or_else(members).or_else(number).unwrap_or(0)
+}
+
 fn compact(raw: &[u8]) -> String {
     let mut text = Vec::with_capacity(raw.len());
     json::write(raw, Style::JavaScript, MemberOrder::AsWritten, &mut text).expect("it was read as JSON before");
@@ -217,6 +227,6 @@ fn number(raw: &[u8]) -> Value {
     // `-0` is no integer that shows itself so.
     match text.parse::<i128>() {
         Ok(integer) if text != "-0" => i64::try_from(integer).map_or_else(|_| Value::from(integer), Value::from),
-        Ok(_) | Err(_) => Value::from_object(Number(text.into())),
+        Ok(_) | Err(_) => Value::from_object(Number { text: text.into(), float: text.parse().unwrap_or(f64::NAN) }),
     }
 }
