@@ -56,6 +56,15 @@ cd "$OLDPWD"
 export HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres
 cargo nextest run --locked --package hookyard-postgres
 
+# A server that stops without writing anything down, under load, and comes back.
+cat >"$place/crash" <<CRASH
+#!/bin/sh
+cd '$place' && exec ${as[*]} '$bin/pg_ctl' -D '$place/data' -l '$place/data/log' -m immediate -w restart
+CRASH
+chmod +x "$place/crash"
+HOOKYARD_TEST_POSTGRES_CRASH=$place/crash \
+  cargo nextest run --locked --package hookyard-postgres -E 'test(=nodes::what_was_answered_survives_a_crash_of_the_server)'
+
 if ! command -v pgbouncer >/dev/null; then
   note "without a pooler: \`pgbouncer\` is not installed"
   exit 0

@@ -9,4 +9,5 @@ mod ground;
 mod keeping;
 mod nodes;
 mod opening;
+mod racing;
 mod tls;

@@ -78,6 +78,51 @@ async fn what_several_nodes_accept_for_one_key_is_sent_in_the_order_of_acceptanc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_waits_for_what_ended_while_it_was_accepted() {
+    let Some(schema) = TestSchema::new() else { return };
+    let [one, two] = two(&schema).await;
+    for n in (1..160).step_by(2) {
+        let mut first = ordered(n);
+        first.deliveries[0].state = FirstState::Leased;
+        one.accept(vec![first]).await.expect("accepts");
+        let settling = one.settle(vec![delivered(n, build::key(n, 1))]);
+        let (settled, accepted) = tokio::join!(settling, two.accept(vec![ordered(n + 1)]));
+        assert_eq!(settled.expect("settles"), [Settled::Moved]);
+        new_seq(&accepted.expect("accepts"));
+        let rooms = vec![Room { endpoint: endpoint_id(1), count: 5, bytes: usize::MAX }];
+        let claims = one.claim(Claim { rooms, now: at(900) }).await.expect("claims");
+        let keys: Vec<_> = claims.deliveries.iter().map(|claimed| claimed.delivery.key).collect();
+        assert_eq!(keys, [build::key(n + 1, 1)], "the one before it has ended");
+        one.settle(vec![delivered(n + 1, keys[0])]).await.expect("settles");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_before_what_has_an_earlier_place_and_is_not_committed_yet() {
+    let Some(schema) = TestSchema::new() else { return };
+    let [one, two] = two(&schema).await;
+    for n in (1..160).step_by(2) {
+        let sending = async {
+            let mut sent = Vec::new();
+            while sent.len() < 2 {
+                let rooms = vec![Room { endpoint: endpoint_id(1), count: 5, bytes: usize::MAX }];
+                for claimed in one.claim(Claim { rooms, now: at(900) }).await.expect("claims").deliveries {
+                    sent.push(claimed.delivery.seq.0);
+                    let attempt = n + sent.len() as u64;
+                    one.settle(vec![delivered(attempt, claimed.delivery.key)]).await.expect("settles");
+                }
+            }
+            sent
+        };
+        let sending = tokio::time::timeout(SOON, sending);
+        let (a, b, sent) = tokio::join!(one.accept(vec![ordered(n)]), two.accept(vec![ordered(n + 1)]), sending);
+        let mut places = [a, b].map(|accepted| new_seq(&accepted.expect("accepts")));
+        places.sort_unstable();
+        assert_eq!(sent.expect("both are sent"), places);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_that_several_nodes_accept_at_once_is_one_message() {
     let Some(schema) = TestSchema::new() else { return };
     let nodes = two(&schema).await;
@@ -216,6 +261,50 @@ async fn what_was_answered_is_there_whenever_connections_are_cut() {
     }
     let kept: Vec<(u64, u64)> = accepting.join_all().await.concat();
     assert!(kept.len() > 60, "most of it came through: {}", kept.len());
+    for (n, seq) in kept {
+        let reference = hookyard_ports::store::MessageRef::Id(build::message_id(n));
+        let stored = store.message(build::application_id(1), &reference).await.expect("reads");
+        assert_eq!(stored.map(|stored| stored.seq.0), Some(seq), "message {n}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_survives_a_crash_of_the_server() {
+    #[expect(clippy::disallowed_methods, reason = "how to crash the server only the environment knows")]
+    let crash = std::env::var("HOOKYARD_TEST_POSTGRES_CRASH").ok().filter(|command| !command.is_empty());
+    let (Some(schema), Some(crash)) = (TestSchema::new(), crash) else {
+        eprintln!("passed over: HOOKYARD_TEST_POSTGRES_CRASH names no command that crashes the server");
+        return;
+    };
+    let [store, _] = two(&schema).await;
+    let mut accepting = JoinSet::new();
+    let is_back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for from in [0, 100_000, 200_000, 300_000] {
+        let (store, is_back) = (Arc::clone(&store), Arc::clone(&is_back));
+        accepting.spawn(async move {
+            let (mut kept, mut after) = (Vec::new(), 0);
+            for n in from.. {
+                let was_back = is_back.load(std::sync::atomic::Ordering::Acquire);
+                match store.accept(vec![build::accept(build::message(n), &[(1, build::pending(0))])]).await {
+                    Ok(accepted) => {
+                        kept.push((n, new_seq(&accepted)));
+                        after += u32::from(was_back);
+                    }
+                    Err(StoreError::Unavailable(_)) => tokio::task::yield_now().await,
+                    Err(error) => panic!("message {n}: {error}"),
+                }
+                if after == 20 {
+                    break;
+                }
+            }
+            kept
+        });
+    }
+    let crashed = tokio::task::spawn_blocking(move || std::process::Command::new(crash).status());
+    assert!(crashed.await.expect("no panic").expect("it runs").success(), "the server is back");
+    is_back.store(true, std::sync::atomic::Ordering::Release);
+    let kept: Vec<(u64, u64)> =
+        tokio::time::timeout(8 * SOON, accepting.join_all()).await.expect("it goes on").concat();
     for (n, seq) in kept {
         let reference = hookyard_ports::store::MessageRef::Id(build::message_id(n));
         let stored = store.message(build::application_id(1), &reference).await.expect("reads");
