@@ -16,6 +16,5 @@ mod finish;
 mod publish;
 mod publisher;
 
-pub use check::is_json;
 pub use publish::{Defaults, Publish, PublishError, Published, RepeatKey};
 pub use publisher::Publisher;

@@ -13,6 +13,7 @@ mod delivery;
 mod endpoint;
 mod id;
 pub mod limits;
+mod media_type;
 mod message;
 mod name;
 mod next;
@@ -35,6 +36,7 @@ pub use id::{
     ApplicationId, AttemptId, EndpointId, JobId, MessageId, Minter, OrganisationId, ParseIdError, RawId, SourceId,
     TaskId,
 };
+pub use media_type::is_json;
 pub use message::{Message, Origin, Payload, Seq};
 pub use name::{Channel, DialectName, EventId, EventPattern, EventType, NameError, Tag, Uid};
 pub use next::{EndpointChange, Judgement, Next};

@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use hookyard_model::is_json;
 use http::header::CONTENT_TYPE;
 use sha2::{Digest as _, Sha256};
 
-use super::{JSON, VERSION, binary, is_json};
+use super::{JSON, VERSION, binary};
 use crate::json::{self, Kind, Tokens};
 use crate::{DecodeError, Decoded, RawRequest, payload};
 

@@ -89,13 +89,5 @@ impl Inbound for CloudEvents {
     }
 }
 
-/// Whether a media type says that its data are JSON: its subtype is `json` or ends in `+json`.
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let Some((_, subtype)) = essence.split_once('/') else { return false };
-    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
-    suffix.eq_ignore_ascii_case("json")
-}
-
 #[cfg(test)]
 mod tests;

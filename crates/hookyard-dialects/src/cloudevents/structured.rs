@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookyard_model::Message;
+use hookyard_model::{Message, is_json};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
-use super::{Attributes, is_json};
+use super::Attributes;
 use crate::json::{self, Style, Tokens};
 use crate::{EncodeError, Encoded, envelope};
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use hookyard_model::{Channel, Endpoint, Message, Tag};
+use hookyard_model::{Channel, Endpoint, Message, Tag, is_json};
 use minijinja::value::{Enumerator, Object};
 use minijinja::{Error, ErrorKind, Value};
 
@@ -122,10 +122,4 @@ pub(super) fn sample() -> Value {
         payload: OnceLock::new(),
         text: OnceLock::new(),
     })
-}
-
-/// Whether a media type says JSON: `application/json` or any `…+json`, parameters aside.
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence.strip_suffix("+json").is_some_and(|name| !name.is_empty())
 }

@@ -113,7 +113,7 @@ impl<'a> PayloadOut<'a> {
             Payload::Kept(bytes) => bytes,
             Payload::Expunged => return Self::Expunged { expired: true },
         };
-        let json = hookyard_accept::is_json(&message.content_type).then(|| serde_json::from_slice(bytes));
+        let json = hookyard_model::is_json(&message.content_type).then(|| serde_json::from_slice(bytes));
         match json {
             Some(Ok(json)) => Self::Json(json),
             _ => Self::Other { content_type: &message.content_type, base64: STANDARD.encode(bytes) },
