@@ -15,6 +15,8 @@ use crate::config::key;
 
 /// Where commands look for a server by themselves.
 const USUAL_ADDRESS: &str = "127.0.0.1:8080";
+/// How wide prose may be; commands are as long as they are.
+const COLUMNS: usize = 120;
 
 /// Prints the welcome.
 pub(super) fn print(address: SocketAddr, data: &Path, receiver: SocketAddr, first: Option<MessageId>) {
@@ -61,22 +63,42 @@ fn text(program: &str, address: SocketAddr, data: &Path, receiver: SocketAddr, f
 
     let systems: Vec<String> = SYSTEMS.iter().map(|system| format!("`{}`", system.application)).collect();
     let systems = systems.join(", ");
-    let mut text = format!(
-        "\nThe demo runs: an event happens every 2 s. Every second one is of application `{APPLICATION}`: endpoint \
-         `{GOOD}` gets all of\nthem; endpoint `{SHAKY}` gets orders and tasks, fails for the first 8 s of every minute \
-         and recovers. The others are of\n{systems}; each leaves as that system would send\nit. All lead to a \
-         receiver in this process, at http://{receiver}, that verifies who sent them. A failed\nattempt is a line \
-         below, tried again after 5 s; what arrives at once is silent.\n\nIn another terminal, in this directory:\n\n"
+    let runs = format!(
+        "The demo runs: an event happens every 2 s. Every second one is of application `{APPLICATION}`: endpoint \
+         `{GOOD}` gets all of them; endpoint `{SHAKY}` gets orders and tasks, fails for the first 8 s of every minute \
+         and recovers. The others are of {systems}; each leaves as that system would send it. All lead to a receiver in \
+         this process, at http://{receiver}, that verifies who sent them. A failed attempt is a line below, tried again \
+         after 5 s; what arrives at once is silent."
     );
+    let mut text = format!("\n{}\nIn another terminal, in this directory:\n\n", wrapped(&runs));
     for (what, command) in commands {
         let _ = writeln!(text, "  # {what}\n  {command}");
     }
-    let _ = write!(
-        text,
-        "\nThe commands make their token from the key in `{}`. Ctrl-C stops; what is owed then is on disk and goes \
-         out\nat the next start.\n\n",
+    let token = format!(
+        "The commands make their token from the key in `{}`. Ctrl-C stops; what is owed then is on disk and goes out at \
+         the next start.",
         data.display()
     );
+    let _ = write!(text, "\n{}\n", wrapped(&token));
+    text
+}
+
+/// A paragraph in lines that fit the terminal; a word is never broken.
+fn wrapped(paragraph: &str) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    for word in paragraph.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > COLUMNS {
+            text.push('\n');
+            width = 0;
+        } else if width > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += length;
+    }
+    text.push('\n');
     text
 }
 
@@ -113,6 +135,25 @@ mod tests {
         let text = shown("target/release/hookyard", "127.0.0.1:8080", "./hookyard-data");
         assert!(text.contains("\n  target/release/hookyard messages list demo\n"), "{text}");
         assert!(!text.contains("--server") && !text.contains("--data"), "{text}");
+    }
+
+    #[test]
+    fn prose_fills_its_lines_and_goes_over_none() {
+        for data in ["./hookyard-data", "/srv/a-directory-whose-name-is-longer-than-most-of-those-that-people-make"] {
+            let text = shown("hookyard", "127.0.0.1:8080", data);
+            let paragraphs: Vec<Vec<&str>> = text
+                .split("\n\n")
+                .map(|paragraph| paragraph.lines().filter(|line| !line.is_empty()).collect())
+                .filter(|lines: &Vec<&str>| lines.len() > 1 && !lines[0].starts_with(' '))
+                .collect();
+            assert_eq!(paragraphs.len(), 2, "{text}");
+            for lines in paragraphs {
+                for pair in lines.windows(2) {
+                    let next = pair[1].split(' ').next().unwrap_or_default();
+                    assert!(pair[0].len() <= COLUMNS && pair[0].len() + 1 + next.len() > COLUMNS, "{}", pair[0]);
+                }
+            }
+        }
     }
 
     #[test]
