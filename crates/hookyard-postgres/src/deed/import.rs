@@ -8,7 +8,7 @@ use hookyard_model::{
 use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
 use tokio_postgres::types::Type;
 
-use super::status::{Form, say_changed, write_form};
+use super::status::{Form, say_changed, write_forms};
 use crate::column::{Columns, Id, int, text};
 use crate::configuration::{
     APPLICATIONS_BY_ID, APPLICATIONS_BY_UID, ENDPOINTS, applications, applications_of, endpoints_to_write,
@@ -28,14 +28,16 @@ pub(crate) const UPDATE_APPLICATION: &str = "UPDATE @application SET name = $2, 
     require_https = $5, declared_kind = $6, declared_file = $7, updated = $8, archived = $9 WHERE id = $1";
 /// An application's revision.
 pub(crate) const SET_REVISION: &str = "UPDATE @application SET revision = $2 WHERE id = $1";
-/// A new endpoint, whose form is written next.
-pub(crate) const INSERT_ENDPOINT: &str = "INSERT INTO @endpoint (id, application, uid, revision, status, reason, since, \
-    created, updated, declared_disabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
+/// New endpoints, whose forms are written next.
+pub(crate) const INSERT_ENDPOINTS: &str = "INSERT INTO @endpoint (id, application, uid, revision, status, reason, since, \
+    created, updated, declared_disabled) SELECT id, $2, uid, $4, status, reason, since, $8, $8, disabled \
+    FROM unnest($1, $3, $5, $6, $7, $9) AS n(id, uid, status, reason, since, disabled)";
 /// What the file last said about an application's endpoints: whether they are switched off.
 pub(crate) const LAST_DECLARED: &str =
     "SELECT id, declared_disabled FROM @endpoint WHERE application = $1 AND status <> 2";
-/// What the file says about an endpoint.
-pub(crate) const REMEMBER_DECLARED: &str = "UPDATE @endpoint SET declared_disabled = $2 WHERE id = $1";
+/// What the file says about endpoints.
+pub(crate) const REMEMBER_DECLARED: &str = "UPDATE @endpoint e SET declared_disabled = n.disabled \
+    FROM unnest($1, $2) AS n(id, disabled) WHERE e.id = n.id";
 
 impl Deed for Import {
     type Answer = Result<ImportReport, ImportError>;
@@ -60,7 +62,14 @@ impl Deed for Import {
             }
         }
         let declaration = Declaration { kind: self.kind, file: self.file.clone() };
-        let mut work = Work { import: self, tx, declaration, report: ImportReport::default(), changed: Vec::new() };
+        let mut work = Work {
+            import: self,
+            tx,
+            declaration,
+            report: ImportReport::default(),
+            changed: Vec::new(),
+            writes: Writes::default(),
+        };
         let mut kept = BTreeSet::new();
         for declared in &self.applications {
             let present = present.get(&declared.uid).and_then(|found| now.get(&found.id));
@@ -115,6 +124,23 @@ struct Work<'i> {
     declaration: Declaration,
     report: ImportReport,
     changed: Vec<EndpointId>,
+    writes: Writes,
+}
+
+/// What is written of one application's endpoints, all at once: a file may declare thousands.
+#[derive(Default)]
+struct Writes {
+    new: Vec<New>,
+    forms: Vec<Form>,
+    said: Vec<(Id, bool)>,
+}
+
+/// A new endpoint.
+struct New {
+    id: Id,
+    uid: String,
+    status: (i16, Option<i16>, Option<i64>),
+    disabled: bool,
 }
 
 impl Work<'_> {
@@ -141,9 +167,38 @@ impl Work<'_> {
         Ok(said)
     }
 
-    async fn remember_declared(&self, id: EndpointId, disabled: bool) -> Attempted<()> {
-        let id = Id(id.raw());
-        self.tx.execute(REMEMBER_DECLARED, &[(&id, Type::BYTEA), (&disabled, Type::BOOL)]).await.map(drop)
+    /// Writes what is gathered of an application's endpoints.
+    async fn flush(&mut self, application: ApplicationId, revision: Revision) -> Attempted<()> {
+        let Writes { new, forms, said } = std::mem::take(&mut self.writes);
+        if !new.is_empty() {
+            let ids: Vec<Id> = new.iter().map(|new| new.id).collect();
+            let uids: Vec<&str> = new.iter().map(|new| new.uid.as_str()).collect();
+            let statuses: Vec<i16> = new.iter().map(|new| new.status.0).collect();
+            let reasons: Vec<Option<i16>> = new.iter().map(|new| new.status.1).collect();
+            let since: Vec<Option<i64>> = new.iter().map(|new| new.status.2).collect();
+            let disabled: Vec<bool> = new.iter().map(|new| new.disabled).collect();
+            let (application, revision) = (Id(application.raw()), int(revision.0));
+            let parameters: [crate::column::Parameter<'_>; 9] = [
+                (&ids, Type::BYTEA_ARRAY),
+                (&application, Type::BYTEA),
+                (&uids, Type::TEXT_ARRAY),
+                (&revision, Type::INT8),
+                (&statuses, Type::INT2_ARRAY),
+                (&reasons, Type::INT2_ARRAY),
+                (&since, Type::INT8_ARRAY),
+                (&self.import.now.as_micros(), Type::INT8),
+                (&disabled, Type::BOOL_ARRAY),
+            ];
+            let inserted = self.tx.execute(INSERT_ENDPOINTS, &parameters).await;
+            inserted.map_err(|fault| fault.or_conflict("endpoint id"))?;
+        }
+        if !said.is_empty() {
+            let (ids, disabled): (Vec<Id>, Vec<bool>) = said.into_iter().unzip();
+            let parameters: [crate::column::Parameter<'_>; 2] =
+                [(&ids, Type::BYTEA_ARRAY), (&disabled, Type::BOOL_ARRAY)];
+            self.tx.execute(REMEMBER_DECLARED, &parameters).await?;
+        }
+        write_forms(self.tx, &forms, self.import.now).await
     }
 
     /// Makes an application what the file says, and gives its id.
@@ -191,6 +246,7 @@ impl Work<'_> {
         };
         self.count(present.is_some(), row_differs);
         let differs = self.endpoints(declared, form.id, revision).await? || row_differs;
+        self.flush(form.id, revision).await?;
         if differs && present.is_some() {
             self.set_revision(form.id, revision).await?;
         }
@@ -219,9 +275,9 @@ impl Work<'_> {
             if let Some(old) = old
                 && last != Some(endpoint.disabled)
             {
-                self.remember_declared(old.id, endpoint.disabled).await?;
+                self.writes.said.push((Id(old.id.raw()), endpoint.disabled));
             }
-            let changed = self.endpoint(endpoint, application, (old, last), revision).await?;
+            let changed = self.endpoint(endpoint, application, (old, last), revision);
             self.count(old.is_some(), changed);
             differs |= changed;
         }
@@ -229,26 +285,32 @@ impl Work<'_> {
         for old in &present {
             let stays = old.uid.as_ref().is_some_and(|uid| declared.contains(uid));
             if !stays && old.declared.as_ref().is_some_and(|owner| owner.kind == self.import.kind) {
-                self.archive_endpoint(old, revision).await?;
+                self.archive_endpoint(old, revision);
                 differs = true;
             }
         }
         Ok(differs)
     }
 
-    async fn endpoint(
+    /// Makes an endpoint what the file says. Whether it differs.
+    fn endpoint(
         &mut self,
         declared: &ImportEndpoint,
         application: ApplicationId,
         (old, last): (Option<&Endpoint>, Option<bool>),
         revision: Revision,
-    ) -> Attempted<bool> {
+    ) -> bool {
         let now = self.import.now;
         let (status, failing_since) = declared.status_after(old, last, now);
         let declaration = Declaration { file: kept(&self.declaration.file), ..self.declaration.clone() };
         let id = match old {
             None => {
-                self.insert_endpoint(declared, application, revision, &status).await?;
+                self.writes.new.push(New {
+                    id: Id(declared.id.raw()),
+                    uid: declared.uid.as_str().to_owned(),
+                    status: status_columns(&status),
+                    disabled: declared.disabled,
+                });
                 declared.id
             }
             Some(old) => {
@@ -261,15 +323,15 @@ impl Work<'_> {
                     ..Endpoint::clone(old)
                 };
                 if form == *old {
-                    return Ok(false);
+                    return false;
                 }
                 old.id
             }
         };
-        let form = Form { settings: &declared.settings, status: &status, declared: Some(&declaration) };
-        write_form(self.tx, id, revision, &form, failing_since, now).await?;
+        let form = Form::new(self.tx, (id, revision), &declared.settings, &status, Some(&declaration));
+        self.writes.forms.push(form.noting(failing_since));
         self.changed.push(id);
-        Ok(true)
+        true
     }
 
     /// Archives an application that left the file, with all its endpoints.
@@ -280,18 +342,18 @@ impl Work<'_> {
         self.set_revision(archived.id, revision).await?;
         self.report.archived += 1;
         for endpoint in self.endpoints_of(archived.id).await? {
-            self.archive_endpoint(&endpoint, revision).await?;
+            self.archive_endpoint(&endpoint, revision);
         }
-        Ok(())
+        self.flush(archived.id, revision).await
     }
 
-    async fn archive_endpoint(&mut self, endpoint: &Endpoint, revision: Revision) -> Attempted<()> {
-        let now = self.import.now;
-        let status = EndpointStatus::Archived { since: now };
-        let form = Form { settings: &endpoint.settings, status: &status, declared: endpoint.declared.as_ref() };
+    fn archive_endpoint(&mut self, endpoint: &Endpoint, revision: Revision) {
+        let status = EndpointStatus::Archived { since: self.import.now };
+        let declared = endpoint.declared.as_ref();
+        let form = Form::new(self.tx, (endpoint.id, revision), &endpoint.settings, &status, declared);
+        self.writes.forms.push(form.noting(endpoint.failing_since));
         self.report.archived += 1;
         self.changed.push(endpoint.id);
-        write_form(self.tx, endpoint.id, revision, &form, endpoint.failing_since, now).await
     }
 
     async fn insert_application(&self, form: &Application) -> Attempted<()> {
@@ -343,34 +405,6 @@ impl Work<'_> {
     async fn set_revision(&self, id: ApplicationId, revision: Revision) -> Attempted<()> {
         let (id, revision) = (Id(id.raw()), int(revision.0));
         self.tx.execute(SET_REVISION, &[(&id, Type::BYTEA), (&revision, Type::INT8)]).await.map(drop)
-    }
-
-    async fn insert_endpoint(
-        &self,
-        declared: &ImportEndpoint,
-        application: ApplicationId,
-        revision: Revision,
-        status: &EndpointStatus,
-    ) -> Attempted<()> {
-        let (status, reason, since) = status_columns(status);
-        let inserted = self
-            .tx
-            .execute(
-                INSERT_ENDPOINT,
-                &[
-                    (&Id(declared.id.raw()), Type::BYTEA),
-                    (&Id(application.raw()), Type::BYTEA),
-                    (&declared.uid.as_str(), Type::TEXT),
-                    (&int(revision.0), Type::INT8),
-                    (&status, Type::INT2),
-                    (&reason, Type::INT2),
-                    (&since, Type::INT8),
-                    (&self.import.now.as_micros(), Type::INT8),
-                    (&declared.disabled, Type::BOOL),
-                ],
-            )
-            .await;
-        inserted.map(drop).map_err(|fault| fault.or_conflict("endpoint id"))
     }
 }
 

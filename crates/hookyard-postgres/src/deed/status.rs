@@ -23,12 +23,14 @@ pub(crate) const NEW_REVISION: &str =
     "UPDATE @application SET revision = revision + 1 WHERE id = $1 RETURNING id, revision";
 /// Whose an endpoint is.
 pub(crate) const OWNER: &str = "SELECT id, application FROM @endpoint WHERE id = $1";
-/// An endpoint's present form.
-pub(crate) const UPDATE: &str = "UPDATE @endpoint SET revision = $2, status = $3, reason = $4, since = $5, \
-    failing_since = $6, declared_kind = $7, declared_file = $8, updated = $9 WHERE id = $1";
-/// A form as a fan-out sees it. Two changes in one revision are one form: the last.
-pub(crate) const INSERT_FORM: &str = "INSERT INTO @endpoint_revision (endpoint, revision, status, reason, since, \
-    declared_kind, declared_file, updated, settings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+/// Endpoints' present forms.
+pub(crate) const UPDATE: &str = "UPDATE @endpoint e SET revision = n.revision, status = n.status, reason = n.reason, \
+    since = n.since, failing_since = n.failing_since, declared_kind = n.declared_kind, declared_file = n.declared_file, \
+    updated = n.updated FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n(id, revision, status, reason, since, \
+    failing_since, declared_kind, declared_file, updated) WHERE e.id = n.id";
+/// Forms as a fan-out sees them. Two changes in one revision are one form: the last.
+pub(crate) const INSERT_FORMS: &str = "INSERT INTO @endpoint_revision (endpoint, revision, status, reason, since, \
+    declared_kind, declared_file, updated, settings) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
     ON CONFLICT (endpoint, revision) DO UPDATE SET status = excluded.status, reason = excluded.reason, \
     since = excluded.since, declared_kind = excluded.declared_kind, declared_file = excluded.declared_file, \
     updated = excluded.updated, settings = excluded.settings";
@@ -89,57 +91,88 @@ async fn change(
     let revised = tx.find(NEW_REVISION, &[(&Id(endpoint.application.raw()), Type::BYTEA)]).await?;
     let revised = revised.ok_or_else(|| Fault::corrupt("endpoint", "application", endpoint.id))?;
     let revision = Revision(Columns::new("application", &revised).number(1, "revision")?);
-    let form = Form { settings: &endpoint.settings, status, declared: endpoint.declared.as_ref() };
-    write_form(tx, endpoint.id, revision, &form, failing_since, now).await
+    let form = Form::new(tx, (endpoint.id, revision), &endpoint.settings, status, endpoint.declared.as_ref());
+    write_forms(tx, &[form.noting(failing_since)], now).await
 }
 
-/// What makes a form of an endpoint.
-pub(super) struct Form<'a> {
-    pub(super) settings: &'a EndpointSettings,
-    pub(super) status: &'a EndpointStatus,
-    pub(super) declared: Option<&'a Declaration>,
+/// A form of an endpoint, as it is kept.
+pub(super) struct Form {
+    id: Id,
+    revision: i64,
+    status: (i16, Option<i16>, Option<i64>),
+    failing_since: Option<i64>,
+    kind: Option<&'static str>,
+    file: Option<String>,
+    settings: Vec<u8>,
 }
 
-/// Makes this the present form of an endpoint that exists. Who calls it says afterwards that the endpoint changed.
-pub(super) async fn write_form(
-    tx: &Tx,
-    id: EndpointId,
-    revision: Revision,
-    form: &Form<'_>,
-    failing_since: Option<Timestamp>,
-    now: Timestamp,
-) -> Attempted<()> {
-    let (status, reason, since) = status_columns(form.status);
-    let kind = form.declared.map(|declared| declared.kind.as_str());
-    let file = form.declared.map(|declared| text(&declared.file));
-    let failing_since = failing_since.map(Timestamp::as_micros);
-    let raw = id.raw();
-    let node = tx.node();
-    let settings = seal_settings(form.settings, &node.keyring, &place(raw.as_bytes(), revision), &*node.rng);
-    let (endpoint, revision, now) = (Id(raw), int(revision.0), now.as_micros());
+impl Form {
+    /// The form that an endpoint has from a revision on.
+    pub(super) fn new(
+        tx: &Tx,
+        (id, revision): (EndpointId, Revision),
+        settings: &EndpointSettings,
+        status: &EndpointStatus,
+        declared: Option<&Declaration>,
+    ) -> Self {
+        let (raw, node) = (id.raw(), tx.node());
+        Self {
+            id: Id(raw),
+            revision: int(revision.0),
+            status: status_columns(status),
+            failing_since: None,
+            kind: declared.map(|declared| declared.kind.as_str()),
+            file: declared.map(|declared| text(&declared.file)),
+            settings: seal_settings(settings, &node.keyring, &place(raw.as_bytes(), revision), &*node.rng),
+        }
+    }
+
+    /// The form with what is noted about its failing.
+    pub(super) fn noting(self, failing_since: Option<Timestamp>) -> Self {
+        Self { failing_since: failing_since.map(Timestamp::as_micros), ..self }
+    }
+}
+
+/// Makes these the present forms of endpoints that exist, at most one of each. Who calls it says afterwards that the
+/// endpoints changed.
+pub(super) async fn write_forms(tx: &Tx, forms: &[Form], now: Timestamp) -> Attempted<()> {
+    /// One value of each form.
+    macro_rules! each {
+        (|$form:ident| $value:expr) => {
+            forms.iter().map(|$form| $value).collect::<Vec<_>>()
+        };
+    }
+    if forms.is_empty() {
+        return Ok(());
+    }
+    let (ids, revisions) = (each!(|form| form.id), each!(|form| form.revision));
+    let (statuses, reasons) = (each!(|form| form.status.0), each!(|form| form.status.1));
+    let (since, failing_since) = (each!(|form| form.status.2), each!(|form| form.failing_since));
+    let (kinds, files) = (each!(|form| form.kind), each!(|form| form.file.as_deref()));
+    let (updated, settings) = (vec![now.as_micros(); forms.len()], each!(|form| form.settings.as_slice()));
     let update: [crate::column::Parameter<'_>; 9] = [
-        (&endpoint, Type::BYTEA),
-        (&revision, Type::INT8),
-        (&status, Type::INT2),
-        (&reason, Type::INT2),
-        (&since, Type::INT8),
-        (&failing_since, Type::INT8),
-        (&kind, Type::TEXT),
-        (&file, Type::TEXT),
-        (&now, Type::INT8),
+        (&ids, Type::BYTEA_ARRAY),
+        (&revisions, Type::INT8_ARRAY),
+        (&statuses, Type::INT2_ARRAY),
+        (&reasons, Type::INT2_ARRAY),
+        (&since, Type::INT8_ARRAY),
+        (&failing_since, Type::INT8_ARRAY),
+        (&kinds, Type::TEXT_ARRAY),
+        (&files, Type::TEXT_ARRAY),
+        (&updated, Type::INT8_ARRAY),
     ];
     let insert: [crate::column::Parameter<'_>; 9] = [
-        (&endpoint, Type::BYTEA),
-        (&revision, Type::INT8),
-        (&status, Type::INT2),
-        (&reason, Type::INT2),
-        (&since, Type::INT8),
-        (&kind, Type::TEXT),
-        (&file, Type::TEXT),
-        (&now, Type::INT8),
-        (&settings, Type::BYTEA),
+        (&ids, Type::BYTEA_ARRAY),
+        (&revisions, Type::INT8_ARRAY),
+        (&statuses, Type::INT2_ARRAY),
+        (&reasons, Type::INT2_ARRAY),
+        (&since, Type::INT8_ARRAY),
+        (&kinds, Type::TEXT_ARRAY),
+        (&files, Type::TEXT_ARRAY),
+        (&updated, Type::INT8_ARRAY),
+        (&settings, Type::BYTEA_ARRAY),
     ];
-    tokio::try_join!(biased; tx.execute(UPDATE, &update), tx.execute(INSERT_FORM, &insert))?;
+    tokio::try_join!(biased; tx.execute(UPDATE, &update), tx.execute(INSERT_FORMS, &insert))?;
     Ok(())
 }
 

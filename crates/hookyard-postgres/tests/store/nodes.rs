@@ -350,3 +350,19 @@ async fn what_must_not_wait_has_connections_of_its_own() {
         assert_eq!(read.expect("reads"), []);
     }
 }
+
+#[tokio::test]
+async fn a_file_of_thousands_of_endpoints_is_imported_at_once() {
+    let Some(schema) = TestSchema::new() else { return };
+    let store = schema.open("one", at(0)).await;
+    let many: Vec<u64> = (1..=limits::ENDPOINTS_PER_APPLICATION as u64).collect();
+    let file = || build::import(vec![build::import_application(1, &many)]);
+    for created in [many.len() + 1, 0] {
+        let imported = tokio::time::timeout(3 * SOON, store.import(file())).await;
+        let report = imported.expect("in a few statements").expect("imports").expect("is ours");
+        assert_eq!(report.created, created);
+    }
+    let reference = hookyard_ports::store::ApplicationRef::Id(build::application_id(1));
+    let view = store.application(build::organisation(), &reference).await.expect("reads").expect("it is there");
+    assert_eq!(view.endpoints.len(), many.len());
+}
