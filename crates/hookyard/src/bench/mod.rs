@@ -54,7 +54,7 @@ pub(crate) struct Bench {
     /// Seconds of the latency part
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// A PostgreSQL database on this machine to measure beside the embedded store; its schema `hookyard_bench` is used
+    /// A `postgres://…` database on this machine to measure beside the embedded store, in its schema `hookyard_bench`
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Where the temporary directory is made; its disk is what is measured
