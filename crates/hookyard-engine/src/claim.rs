@@ -87,9 +87,10 @@ async fn step(shared: &Arc<Shared>) -> Result<()> {
 }
 
 async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
-    let now = shared.parts.clock.now();
+    let (now, began) = (shared.parts.clock.now(), shared.parts.clock.monotonic());
     let answer = if shared.holds_leases() {
-        shared.parts.store.claim(Claim { rooms: rooms.clone(), now }).await
+        let claims = shared.parts.store.claim(Claim { rooms: rooms.clone(), now }).await;
+        claims.and_then(|claims| if_unbroken(shared, claims, began))
     } else {
         Err(hookyard_ports::StoreError::Unavailable("the last heartbeat is too old to take leases".to_owned()))
     };
@@ -125,4 +126,13 @@ async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
     }
     shared.quiet.notify_one();
     failed.map_or(Ok(()), Err)
+}
+
+/// What was claimed, unless this node was taken for dead since the claim began: then it is given back.
+fn if_unbroken(shared: &Shared, claims: Claims, began: Duration) -> Result<Claims> {
+    if began >= *shared.unbroken.lock() {
+        return Ok(claims);
+    }
+    shared.give_back_keys(claims.deliveries.iter().map(|claimed| claimed.delivery.key).collect());
+    Err(hookyard_ports::StoreError::Unavailable("its answer came after others may have taken the leases".to_owned()))
 }

@@ -343,6 +343,11 @@ impl Lanes {
     /// Takes everything queued, and lets nothing in any more.
     pub(crate) fn close(&mut self) -> Vec<Handed> {
         self.open = false;
+        self.drain_all()
+    }
+
+    /// Takes everything queued; the caller gives the leases back.
+    pub(crate) fn drain_all(&mut self) -> Vec<Handed> {
         let ids: Vec<EndpointId> = self.by_endpoint.keys().copied().collect();
         ids.into_iter().flat_map(|id| self.drain(id)).collect()
     }

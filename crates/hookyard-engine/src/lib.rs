@@ -67,6 +67,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             lanes: Mutex::new(Lanes::new(&parts.settings)),
             confirmed: Mutex::new(parts.clock.monotonic()),
+            unbroken: Mutex::new(parts.clock.monotonic()),
             parts,
             finished,
             given_back,

@@ -13,10 +13,10 @@ use hookyard_ports::store::Result;
 
 use crate::shared::Shared;
 
-/// How often the two are compared when nothing was odd.
-const CALM: Duration = Duration::from_mins(1);
-/// How long after something was odd.
-const SUSPICIOUS: Duration = Duration::from_secs(15);
+/// How often the two are compared when nothing was odd. What is found waits so long, and with an order so does all behind it.
+const CALM: Duration = Duration::from_secs(10);
+/// How long after something was odd: longer than anything is between two hands.
+const SUSPICIOUS: Duration = Duration::from_secs(5);
 
 /// Compares until the engine stops.
 pub(crate) async fn run(shared: Arc<Shared>) {

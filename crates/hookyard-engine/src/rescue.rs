@@ -11,8 +11,11 @@ use hookyard_ports::store::Result;
 
 use crate::shared::Shared;
 
-/// How often the store is told that this node lives: three may fail before its leases are in doubt.
+/// How often the store is told that this node lives.
 const HEARTBEAT: Duration = Duration::from_millis(2_500);
+/// How soon again when it did not confirm it: a try that took three seconds in vain leaves time for another one before the
+/// node's leases are in doubt.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Frees everything that the dead held. Returns how many deliveries that were.
 pub(crate) async fn rescue(shared: &Shared) -> Result<usize> {
@@ -40,22 +43,24 @@ pub(crate) async fn confirm(shared: &Shared) -> Result<()> {
     // The time before the call counts: what the store confirms was true then.
     let before = shared.parts.clock.monotonic();
     shared.parts.store.heartbeat(shared.parts.clock.now()).await?;
-    *shared.confirmed.lock() = before;
+    shared.confirm(before);
     Ok(())
 }
 
 /// Confirms and rescues until everything in flight has ended.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut pause = HEARTBEAT;
     loop {
         tokio::select! {
             biased;
             () = shared.kill.cancelled() => return,
-            () = tokio::time::sleep(HEARTBEAT) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let result = match confirm(&shared).await {
             Ok(()) => rescue(&shared).await,
             Err(error) => Err(error),
         };
+        pause = if result.is_ok() { HEARTBEAT } else { AGAIN };
         match result {
             Ok(0) => {}
             Ok(_) => shared.claim.notify_one(),

@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) quiet: Notify,
     /// When the store last confirmed that this incarnation lives, by the monotonic clock.
     pub(crate) confirmed: Mutex<Duration>,
+    /// Since when this incarnation was never taken for dead, by the monotonic clock: leases from before may be with others.
+    pub(crate) unbroken: Mutex<Duration>,
     pub(crate) tracker: TaskTracker,
     /// Where large payloads are encoded.
     pub(crate) encoders: Threads,
@@ -94,6 +96,24 @@ impl Shared {
     /// Whether leases taken by this incarnation still count: another node may free them once its heartbeat is too old.
     pub(crate) fn holds_leases(&self) -> bool {
         self.parts.clock.monotonic().saturating_sub(*self.confirmed.lock()) < limits::LEASE_TRUSTED
+    }
+
+    /// The store confirmed what was true at `before`. What was leased before a gap in which others may have freed it is
+    /// given back unsent, whatever the heartbeat says since.
+    pub(crate) fn confirm(&self, before: Duration) {
+        let gap = before.saturating_sub(*self.confirmed.lock());
+        if gap >= limits::LEASE_TRUSTED {
+            // Until the last line nothing counts as leased, so nothing leaves between the two.
+            *self.unbroken.lock() = before;
+            let queued = self.lanes.lock().drain_all();
+            tracing::warn!(
+                deliveries = queued.len(),
+                "gave back what waited here, because this node was not heard of for so long that others may have it"
+            );
+            self.give_back(queued);
+            self.claim.notify_one();
+        }
+        *self.confirmed.lock() = before;
     }
 
     /// Passes what came of an attempt to the settling loop.
@@ -160,6 +180,9 @@ pub(crate) struct Lane(pub(crate) Arc<Shared>);
 
 impl Handoff for Lane {
     fn try_reserve(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool {
+        if !self.0.holds_leases() {
+            return false;
+        }
         let clock = &self.0.parts.clock;
         let (at, now) = (clock.now(), clock.monotonic());
         let prepare = || Arc::new(Prepared::remembered(Arc::clone(endpoint), &self.0.parts.settings));
