@@ -21,7 +21,7 @@ use crate::transaction::{Mode, Tx};
 const SETTINGS_KEPT: usize = 4_096;
 /// How often a deed begins again when others were faster, before its caller is asked to come back.
 const ROUNDS: usize = 8;
-/// How long a deed may take in all; what takes longer hangs.
+/// How long a deed may take that nobody waits for who has something better to do meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What every part of an open store can reach.
@@ -67,6 +67,8 @@ pub(crate) trait Deed: Send + Sync + 'static {
     const MODE: Mode = Mode::Write;
     /// Which connections it may use.
     const SHARE: Share = Share::Other;
+    /// How long it may take in all; what takes longer hangs.
+    const PATIENCE: Duration = PATIENCE;
 
     /// What must be there before its transaction begins.
     fn prepare(&self, _node: &Arc<Node>) -> impl Future<Output = Attempted<()>> + Send {
@@ -119,8 +121,8 @@ impl Node {
                 }
             }
         };
-        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs())));
-        tokio::time::timeout(PATIENCE, rounds).await.map_err(hangs)?
+        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("no answer within {} s", D::PATIENCE.as_secs())));
+        tokio::time::timeout(D::PATIENCE, rounds).await.map_err(hangs)?
     }
 
     async fn once<D: Deed>(self: &Arc<Self>, deed: &D) -> Attempted<D::Answer> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_model::{ApplicationId, Message, MessageId};
 use hookyard_ports::StoreError;
@@ -51,6 +52,8 @@ impl Group for AcceptAll {
 impl Deed for AcceptAll {
     type Answer = Vec<Result<Accepted, StoreError>>;
     const SHARE: Share = Share::Kept;
+    // Whoever publishes has a time limit of its own, and can go to another node or come again.
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     async fn prepare(&self, node: &Arc<Node>) -> Attempted<()> {
         node.have_days(self.0.iter().flatten().map(|accept| accept.message.id)).await

@@ -1,5 +1,7 @@
 //! A node's life: its heartbeats and its end.
 
+use std::time::Duration;
+
 use hookyard_model::Timestamp;
 use hookyard_ports::StoreError;
 use tokio_postgres::types::Type;
@@ -22,6 +24,8 @@ pub(crate) struct Heartbeat(pub(crate) Timestamp);
 impl Deed for Heartbeat {
     type Answer = ();
     const SHARE: Share = Share::Kept;
+    // One connection that hangs must not cost the node its leases: there is time for another try.
+    const PATIENCE: Duration = Duration::from_secs(3);
 
     async fn run(&self, tx: &Tx) -> Attempted<()> {
         let node = tx.node();
