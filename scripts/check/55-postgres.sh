@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The store for several nodes keeps its promises on a real PostgreSQL, directly and behind a pooler that gives each
-# transaction another connection.
+# transaction another connection, and so do whole nodes.
 source "$(dirname "$0")/step.sh"
 need cargo-nextest "\`scripts/check/install.sh\` installs it"
 
@@ -55,6 +55,8 @@ fi
 cd "$OLDPWD"
 export HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres
 cargo nextest run --locked --package hookyard-postgres
+# Whole nodes on it; those that stop, restart or fill up a server start their own.
+cargo nextest run --locked --package hookyard --test postgres
 
 # A server that stops without writing anything down, under load, and comes back.
 cat >"$place/crash" <<CRASH

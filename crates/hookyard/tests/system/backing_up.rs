@@ -10,7 +10,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 
 use crate::deployment::{Deployment, ONCE, endpoint, overwrite, party};
-use crate::filling::SmallDisk;
+use crate::disk::SmallDisk;
 use crate::receiver::{Manner, Receiver};
 use crate::{pass_over, within};
 

@@ -263,6 +263,11 @@ impl Node<'_> {
         self.address
     }
 
+    /// The header by which this server knows the deployment's token.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }

@@ -1,39 +1,9 @@
 //! A disk that is full, and space that comes back.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use crate::deployment::{Deployment, endpoint, id, party};
+use crate::disk::SmallDisk;
 use crate::pass_over;
 use crate::receiver::Receiver;
-
-/// A small file system in memory; unmounted when dropped.
-pub(crate) struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where this process may not mount.
-    pub(crate) fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        std::fs::create_dir(&at).expect("a directory");
-        let options = format!("size={size},mode=0700");
-        run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs"], &at).then_some(Self(at))
-    }
-
-    fn grow(&self, size: &str) {
-        let options = format!("remount,size={size}");
-        assert!(run("mount", &["-o", &options], &self.0), "the disk grows");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], &self.0);
-    }
-}
-
-fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
-    let output = Command::new(program).args(arguments).arg(path).output();
-    output.is_ok_and(|output| output.status.success())
-}
 
 #[tokio::test]
 async fn a_full_disk_is_told_to_callers_and_nothing_acknowledged_is_lost() {

@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod delivering;
 mod deployment;
+mod disk;
 mod doctor;
 mod embedding;
 mod filling;
