@@ -51,6 +51,20 @@ impl Counts {
         }
     }
 
+    /// Counts by outcome and by latency, in the order of their numbers; what is missing at the end is zero. `None` where there
+    /// are more than this version knows.
+    pub fn from_parts(outcomes: &[u64], latency: &[u64]) -> Option<Self> {
+        let mut counts = Self::default();
+        counts.outcomes.get_mut(..outcomes.len())?.copy_from_slice(outcomes);
+        counts.latency.get_mut(..latency.len())?.copy_from_slice(latency);
+        Some(counts)
+    }
+
+    /// The counts by outcome and by latency, in the order of their numbers.
+    pub const fn parts(&self) -> (&[u64], &[u64]) {
+        (&self.outcomes, &self.latency)
+    }
+
     /// The form that is kept.
     #[expect(clippy::cast_possible_truncation, reason = "the mask keeps seven bits")]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -131,7 +145,9 @@ mod tests {
         #[test]
         fn counts_read_back(outcomes: [u64; OUTCOMES.len()], latency: [u64; BUCKETS]) {
             let counts = Counts { outcomes, latency };
-            prop_assert_eq!(Counts::from_bytes(&counts.to_bytes()), Some(counts));
+            prop_assert_eq!(Counts::from_bytes(&counts.to_bytes()), Some(counts.clone()));
+            let (by_outcome, by_latency) = counts.parts();
+            prop_assert_eq!(Counts::from_parts(by_outcome, by_latency), Some(counts));
         }
 
         #[test]

@@ -1,11 +1,12 @@
 //! The stored form that every store shares.
 //!
 //! Called by the store crates when they write a row and when they read one. What is written here by one store can be
-//! read by another, which is what lets `hookyard move` copy rows between them. Reading never panics: what does not fit is
+//! read by another, which is what lets `hookyard move` copy rows between them: [`carry`] does that. Reading never panics: what does not fit is
 //! an error that the store turns into "this column of this row is corrupt".
 //!
 //! What it leaves to others: SQL, and which column holds what (the stores); what the values mean (`hookyard-model`).
 
+pub mod carry;
 mod code;
 mod counts;
 mod seal;
