@@ -25,6 +25,7 @@ mod group;
 mod hot;
 mod marks;
 mod message;
+pub mod moving;
 mod open;
 mod options;
 mod order;

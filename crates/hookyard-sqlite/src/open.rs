@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_model::Incarnation;
+use hookyard_record::carry::MARK;
 use hookyard_record::{Keyring, Place};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
@@ -41,6 +42,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 const CHECK: &[u8] = b"hookyard";
 const CHECK_PLACE: Place<'static> = Place { table: "meta", id: b"secret_check", revision: 0 };
 
+/// The check value, if a server ever ran here.
+pub(crate) const CHECK_VALUE: &str = "SELECT value FROM meta WHERE name = 'secret_check'";
+/// Whether a move to here has not ended.
+pub(crate) const IS_INCOMPLETE: &str = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?1)";
+
 /// Opens the store in `options.directory`.
 pub(crate) fn open(options: Options) -> Result<SqliteStore, OpenError> {
     let directory = options.directory.clone();
@@ -49,19 +55,7 @@ pub(crate) fn open(options: Options) -> Result<SqliteStore, OpenError> {
     create(&directory, &file)?;
     let explain = |error| explain(&file, &directory, error);
 
-    let mut connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB).map_err(explain)?;
-    check_size(&connection, &file)?;
-    connection
-        .execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL"))
-        .map_err(explain)?;
-    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES).map_err(explain)?;
-    schema::migrate(&mut connection).map_err(|error| match error {
-        SchemaError::Foreign => {
-            OpenError::Corrupt { file: file.clone(), why: "it belongs to another program".to_owned() }
-        }
-        SchemaError::Newer { found } => OpenError::Newer { file: file.clone(), found, known: schema::known() },
-        SchemaError::Sql(error) => explain(error),
-    })?;
+    let mut connection = connect_up_to_date(&directory, &file)?;
     let (incarnation, marks) = begin_life(&mut connection, &options, &file)?;
     if let Some(pages) = options.page_limit {
         connection.pragma_update(None, "max_page_count", pages).map_err(explain)?;
@@ -88,6 +82,25 @@ pub(crate) fn open(options: Options) -> Result<SqliteStore, OpenError> {
     let (writer, writing) =
         Writer::start(connection, Arc::clone(&shared), marks, bounds, Arc::clone(&checkpoints), lock).map_err(io)?;
     Ok(SqliteStore::of(Parts { shared, writer, readers, checkpoints, writing, threads }))
+}
+
+/// Connects to write, and brings the database to the form that this code knows.
+pub(crate) fn connect_up_to_date(directory: &Path, file: &Path) -> Result<Connection, OpenError> {
+    let explain = |error| explain(file, directory, error);
+    let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB).map_err(explain)?;
+    check_size(&connection, file)?;
+    connection
+        .execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL"))
+        .map_err(explain)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES).map_err(explain)?;
+    schema::migrate(&mut connection).map_err(|error| match error {
+        SchemaError::Foreign => {
+            OpenError::Corrupt { file: file.to_owned(), why: "it belongs to another program".to_owned() }
+        }
+        SchemaError::Newer { found } => OpenError::Newer { file: file.to_owned(), found, known: schema::known() },
+        SchemaError::Sql(error) => explain(error),
+    })?;
+    Ok(connection)
 }
 
 fn move_log(
@@ -132,7 +145,7 @@ pub fn is_in_use(directory: &Path) -> io::Result<bool> {
 }
 
 /// Makes the database file readable by its owner only; `SQLite` gives its companions the same mode.
-fn create(directory: &Path, file: &Path) -> Result<(), OpenError> {
+pub(crate) fn create(directory: &Path, file: &Path) -> Result<(), OpenError> {
     let explain = |source| explain_io(directory, source);
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file).map_err(explain)?;
     // The directory's own entry is on disk before anything in it is called safe, where the file system knows of that.
@@ -155,7 +168,7 @@ fn explain_io(directory: &Path, source: io::Error) -> OpenError {
     }
 }
 
-fn explain(file: &Path, directory: &Path, error: rusqlite::Error) -> OpenError {
+pub(crate) fn explain(file: &Path, directory: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Corrupt { file: file.to_owned(), why: error.to_string() }
@@ -208,7 +221,10 @@ fn check_size(connection: &Connection, file: &Path) -> Result<(), OpenError> {
 fn begin_life(connection: &mut Connection, options: &Options, file: &Path) -> Result<(Incarnation, Marks), OpenError> {
     let explain = |error| explain(file, &options.directory, error);
     let transaction = connection.transaction().map_err(explain)?;
-    let check = transaction.query_row("SELECT value FROM meta WHERE name = 'secret_check'", [], |row| row.get(0));
+    if transaction.query_row(IS_INCOMPLETE, [MARK], |row| row.get(0)).map_err(explain)? {
+        return Err(OpenError::Incomplete(options.directory.clone()));
+    }
+    let check = transaction.query_row(CHECK_VALUE, [], |row| row.get(0));
     if !is_our_secret(&options.keyring, check.optional().map_err(explain)?) {
         return Err(OpenError::WrongSecret(file.to_owned()));
     }

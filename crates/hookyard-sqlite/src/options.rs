@@ -112,6 +112,16 @@ pub enum OpenError {
         .0.display()
     )]
     WrongSecret(PathBuf),
+    /// A move to it has not ended.
+    #[error(
+        "data directory `{}` is the target of a `hookyard move` that has not ended\nhint: run the same move again, which \
+         goes on where it was, or remove what it copied",
+        .0.display()
+    )]
+    Incomplete(PathBuf),
+    /// There is nothing to move.
+    #[error("there is no store in `{}`\nhint: name the data directory of a server", .0.display())]
+    Nothing(PathBuf),
     /// The disk is full.
     #[error(
         "there is no space left on the disk of `{}`\nhint: make room there, or choose a directory on another disk with \

@@ -139,6 +139,8 @@ fn locking(directory: &Path, error: OpenError) -> BackupError {
         | OpenError::Corrupt { .. }
         | OpenError::Newer { .. }
         | OpenError::WrongSecret(_)
+        | OpenError::Incomplete(_)
+        | OpenError::Nothing(_)
         | OpenError::Database { .. }) => BackupError::Unwritable { file: directory.to_owned(), why: error.to_string() },
     }
 }
