@@ -24,6 +24,7 @@ mod fault;
 mod listen;
 mod lock;
 mod message;
+pub mod moving;
 mod node;
 mod open;
 mod options;

@@ -1,7 +1,9 @@
 //! Opens a schema: connection, checks, migrations, check value, a new incarnation.
 
+use deadpool_postgres::Object;
 use hookyard_model::Incarnation;
 use hookyard_ports::Clock;
+use hookyard_record::carry::MARK;
 use hookyard_record::{Keyring, Place as SealedPlace};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -25,8 +27,12 @@ const NAME: usize = 256;
 const SERVER: &str = "SELECT current_setting('server_version_num')::int8, current_setting('server_encoding'), \
     pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync'), \
     current_setting('full_page_writes')";
-const READ_CHECK: &str = "SELECT value FROM @meta WHERE name = 'secret_check'";
-const WRITE_CHECK: &str = "INSERT INTO @meta (name, value) VALUES ('secret_check', $1) \
+/// The check value, if a server ever ran here.
+pub(crate) const READ_CHECK: &str = "SELECT value FROM @meta WHERE name = 'secret_check'";
+/// How far a move to here is, if one has not ended.
+pub(crate) const READ_MARK: &str = "SELECT value FROM @meta WHERE name = $1";
+/// Keeps the check value.
+pub(crate) const WRITE_CHECK: &str = "INSERT INTO @meta (name, value) VALUES ('secret_check', $1) \
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const BEGIN_LIFE: &str = "INSERT INTO @node (name, started, heartbeat) VALUES ($1, $2, $2) RETURNING incarnation";
 
@@ -36,35 +42,63 @@ pub(crate) struct Opened {
     pub(crate) listen: Option<Place>,
 }
 
+/// A server that can be used, and a connection to it.
+pub(crate) struct Reached {
+    pub(crate) pools: Pools,
+    pub(crate) schema: Schema,
+    pub(crate) client: Object,
+    pub(crate) is_commit_durable: bool,
+    place: Place,
+}
+
 /// Opens the schema that the options name.
 pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
-    let place = Place::parse(&options.database)?;
     let listen = options.listen.as_ref().map(Place::parse).transpose()?;
-    let schema = Schema::new(&options.schema).ok_or_else(|| OpenError::Schema(options.schema.clone()))?;
     let is_name = !options.node.is_empty() && options.node.chars().count() <= NAME;
     if !is_name || options.node.chars().any(char::is_control) {
         return Err(OpenError::Node(options.node.chars().take(64).filter(|letter| !letter.is_control()).collect()));
     }
+    let mut reached = reach(&options).await?;
+    reached.migrate().await?;
+    let begun = begin_life(&mut reached.client, &reached.schema, &options).await;
+    let incarnation = begun.map_err(|error| reached.explain(&error))??;
+    let Reached { pools, schema, is_commit_durable, .. } = reached;
+    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable });
+    Ok(Opened { node, listen })
+}
+
+/// Connects to the server that the options name.
+pub(crate) async fn reach(options: &Options) -> Result<Reached, OpenError> {
+    let place = Place::parse(&options.database)?;
+    let schema = Schema::new(&options.schema).ok_or_else(|| OpenError::Schema(options.schema.clone()))?;
     let pools = Pools::new(&place, options.connections)?;
-    let mut client = match pools.of(Share::Kept).get().await {
+    let client = match pools.of(Share::Kept).get().await {
         Ok(client) => client,
         Err(deadpool_postgres::PoolError::Backend(error)) => return Err(explain(&place, &schema, &error)),
         Err(error) => return Err(OpenError::Unreachable { at: place.at(), why: error.to_string() }),
     };
-    let explain = |error: Error| explain(&place, &schema, &error);
-    let is_commit_durable = check_server(&client, &place).await.map_err(explain)??;
-    schema::migrate(&mut client, &schema).await.map_err(|error| match error {
-        SchemaError::Foreign => OpenError::Foreign(schema.name().to_owned()),
-        SchemaError::Newer { found } => {
-            OpenError::Newer { schema: schema.name().to_owned(), found, known: schema::known() }
-        }
-        SchemaError::Sql(error) => explain(error),
-    })?;
-    let life = begin_life(&mut client, &schema, &options).await.map_err(explain)?;
-    let incarnation = life.ok_or_else(|| OpenError::WrongSecret(schema.name().to_owned()))?;
-    drop(client);
-    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable });
-    Ok(Opened { node, listen })
+    let checked = check_server(&client, &place).await;
+    let is_commit_durable = checked.map_err(|error| explain(&place, &schema, &error))??;
+    Ok(Reached { pools, schema, client, is_commit_durable, place })
+}
+
+impl Reached {
+    /// Brings the schema to the form that this code knows, making it when it is not there.
+    pub(crate) async fn migrate(&mut self) -> Result<(), OpenError> {
+        let migrated = schema::migrate(&mut self.client, &self.schema).await;
+        migrated.map_err(|error| match error {
+            SchemaError::Foreign => OpenError::Foreign(self.schema.name().to_owned()),
+            SchemaError::Newer { found } => {
+                OpenError::Newer { schema: self.schema.name().to_owned(), found, known: schema::known() }
+            }
+            SchemaError::Sql(error) => self.explain(&error),
+        })
+    }
+
+    /// What went wrong, in words.
+    pub(crate) fn explain(&self, error: &Error) -> OpenError {
+        explain(&self.place, &self.schema, error)
+    }
 }
 
 /// What went wrong, in words.
@@ -111,17 +145,25 @@ async fn check_server(client: &Client, place: &Place) -> Result<Result<bool, Ope
     Ok(Ok(commit != "off"))
 }
 
-/// Checks the secret and begins a new incarnation, in one transaction; nothing when it is another secret.
-async fn begin_life(client: &mut Client, schema: &Schema, options: &Options) -> Result<Option<Incarnation>, Error> {
+/// Checks the secret and begins a new incarnation, in one transaction.
+async fn begin_life(
+    client: &mut Client,
+    schema: &Schema,
+    options: &Options,
+) -> Result<Result<Incarnation, OpenError>, Error> {
     let tx = client.transaction().await?;
     let lock = crate::lock::migrations(schema);
     tx.query_typed("SELECT pg_advisory_xact_lock($1)", &[(&lock, Type::INT8)]).await?;
+    if !tx.query_typed(&schema.qualify(READ_MARK), &[(&MARK, Type::TEXT)]).await?.is_empty() {
+        tx.rollback().await?;
+        return Ok(Err(OpenError::Incomplete(schema.name().to_owned())));
+    }
     let kept = tx.query_typed_opt(&schema.qualify(READ_CHECK), &[]).await?;
     if let Some(kept) = kept
         && !is_our_secret(&options.keyring, kept.try_get(0)?)
     {
         tx.rollback().await?;
-        return Ok(None);
+        return Ok(Err(OpenError::WrongSecret(schema.name().to_owned())));
     }
     // Sealed again at every start, so that the first key alone opens it once the old ones are taken off the list.
     let check = options.keyring.seal(&CHECK_PLACE, CHECK, &*options.rng);
@@ -131,10 +173,10 @@ async fn begin_life(client: &mut Client, schema: &Schema, options: &Options) -> 
     let row = tx.query_typed_one(&begin, &[(&options.node, Type::TEXT), (&now, Type::INT8)]).await?;
     let incarnation: i64 = row.try_get(0)?;
     tx.commit().await?;
-    Ok(Some(Incarnation(incarnation.unsigned_abs())))
+    Ok(Ok(Incarnation(incarnation.unsigned_abs())))
 }
 
 /// Whether the keyring opens the check value.
-fn is_our_secret(keyring: &Keyring, check: &[u8]) -> bool {
+pub(crate) fn is_our_secret(keyring: &Keyring, check: &[u8]) -> bool {
     keyring.open(&CHECK_PLACE, check).is_ok_and(|plain| plain.as_slice() == CHECK)
 }

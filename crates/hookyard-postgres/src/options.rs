@@ -157,6 +157,15 @@ pub enum OpenError {
          have; to change it, list the new one first and the old one after it"
     )]
     WrongSecret(String),
+    /// A move to it has not ended.
+    #[error(
+        "schema `{0}` is the target of a `hookyard move` that has not ended\nhint: run the same move again, which goes on \
+         where it was, or drop the schema"
+    )]
+    Incomplete(String),
+    /// There is nothing to move.
+    #[error("there is no store in schema `{0}`\nhint: set `database_schema` to the schema of the nodes")]
+    Nothing(String),
     /// Anything else that the database says.
     #[error("schema `{schema}` cannot be opened: {why}")]
     Database {

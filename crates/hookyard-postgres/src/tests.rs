@@ -5,7 +5,7 @@
 //! index that it could use.
 
 #[path = "../tests/store/ground.rs"]
-mod ground;
+pub(crate) mod ground;
 
 use hookyard_model::{Message, MessageId, Next, Outcome, RawId, Timestamp};
 use hookyard_ports::Store as _;
