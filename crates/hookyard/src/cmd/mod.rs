@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 //!
 //! Called by `main`. Commands that need the store talk to the running server; only `serve` opens it. `backup` and
-//! `restore` copy it as a file.
+//! `restore` copy it as a file, `move` copies it to one of the other kind.
 
 mod access;
 mod backup;
@@ -13,6 +13,7 @@ mod endpoints;
 mod event_types;
 mod failure;
 mod messages;
+mod move_;
 mod output;
 mod page;
 mod resend;
@@ -53,6 +54,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Move(move_::Move),
     Bench(bench::Bench),
     #[command(hide = true)]
     BenchGenerate,
@@ -108,6 +110,7 @@ impl Command {
             Self::Doctor(doctor) => block_on(doctor.run()),
             Self::Backup(backup) => block_on(backup.run()),
             Self::Restore(restore) => block_on(restore.run()),
+            Self::Move(moving) => block_on(moving.run()),
             Self::Bench(bench) => bench_on_both_cores(bench),
             Self::BenchGenerate => block_on(async { Ok(bench::generator().await?) }),
             Self::BenchReceive => block_on(async { Ok(bench::receiver().await?) }),

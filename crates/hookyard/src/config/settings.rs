@@ -248,21 +248,22 @@ impl TokenSettings {
     }
 }
 
-/// Where the embedded store is, if there is one: what a command needs that copies it.
+/// Where the store is: what a command needs that copies it.
 #[derive(Debug)]
 pub(crate) struct DataSettings {
     pub(crate) data: Setting<PathBuf>,
     pub(crate) database: Option<Setting<Secret<String>>>,
+    pub(crate) schema: Setting<String>,
 }
 
 impl DataSettings {
     /// The keys that it reads.
-    pub(crate) const KEYS: [Key; 2] = [key::DATA, key::DATABASE];
+    pub(crate) const KEYS: [Key; 3] = [key::DATA, key::DATABASE, key::DATABASE_SCHEMA];
 
     /// Reads them from what was given.
     pub(crate) fn read(layers: &Layers, faults: &mut Faults) -> Self {
         let mut read = Reader::new(layers, faults);
-        Self { data: read.data(), database: read.one(&key::DATABASE, database) }
+        Self { data: read.data(), database: read.one(&key::DATABASE, database), schema: read.schema() }
     }
 }
 

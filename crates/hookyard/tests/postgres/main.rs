@@ -16,6 +16,7 @@ mod disk;
 mod dying;
 mod exhausting;
 mod load;
+mod moving;
 mod opening;
 mod pooling;
 mod proxy;
