@@ -33,7 +33,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn of(node: &Node<'_>) -> Self {
-        Self { address: node.address(), authorization: node.authorization().to_owned() }
+        Self { address: node.address(), authorization: node.authorization.clone() }
     }
 
     /// Publishes a number under a key of its own, so that it can be repeated; `None` when nobody answers.

@@ -255,17 +255,13 @@ pub(crate) struct Node<'a> {
     log: Arc<Log>,
     reading: JoinSet<()>,
     address: SocketAddr,
-    authorization: String,
+    /// The header by which this server knows the deployment's token.
+    pub(crate) authorization: String,
 }
 
 impl Node<'_> {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The header by which this server knows the deployment's token.
-    pub(crate) fn authorization(&self) -> &str {
-        &self.authorization
     }
 
     pub(crate) fn log(&self) -> &Log {
