@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hookyard_ports::testkit::build::at;
-use hookyard_record::carry::{Batch, Side as _, Table};
+use hookyard_record::Counts;
+use hookyard_record::carry::{Batch, Side as _, Table, Value};
 
 use crate::tests::ground;
 
@@ -57,13 +58,41 @@ async fn every_table_and_column_is_copied_or_left_out_for_a_reason() {
         assert!(rows.is_empty() && side.count(table).await.expect("it can be counted") == 0, "{}", table.name());
         let cursor: Vec<_> = (statements::cursor(table).iter())
             .map(|name| match statements::kind(&table.columns()[table.place(name)]) {
-                tokio_postgres::types::Type::INT8 => super::Value::Int(1),
-                tokio_postgres::types::Type::TEXT => super::Value::Text("k".to_owned()),
-                _ => super::Value::Bytes(vec![0; 20]),
+                tokio_postgres::types::Type::INT8 => Value::Int(1),
+                tokio_postgres::types::Type::TEXT => Value::Text("k".to_owned()),
+                _ => Value::Bytes(vec![0; 20]),
             })
             .collect();
         let behind = side.next(table, Some(&cursor)).await.expect("it can be written out behind a cursor");
         assert!(behind.rows.is_empty(), "{}", table.name());
     }
+    Box::new(side).close().await.expect("it lets go");
+}
+
+#[tokio::test]
+async fn what_several_nodes_counted_in_a_minute_is_one_row() {
+    let Some(schema) = ground::TestSchema::new() else { return };
+    let mut side = open(schema.options("move", at(0)), Purpose::Target).await.expect("opens");
+    let client = schema.client().await;
+    let insert = format!(
+        "INSERT INTO \"{}\".rollup (endpoint, minute, incarnation, outcomes, latency) \
+         SELECT decode(repeat('0' || e, 20), 'hex'), m, i, ARRAY[m, i], ARRAY[i] \
+         FROM generate_series(1, 2) e, generate_series(1, 700) m, generate_series(1, 2) i",
+        schema.name
+    );
+    client.batch_execute(&insert).await.expect("it can be written");
+    assert_eq!(side.count(Table::Rollup).await.expect("it can be counted"), 1_400);
+    let first = side.next(Table::Rollup, None).await.expect("it can be written out");
+    let rest = side.next(Table::Rollup, Some(&first.next)).await.expect("it goes on");
+    assert_eq!((first.rows.len(), rest.rows.len()), (1_000, 400));
+    for (place, row) in (0..).zip(first.rows.iter().chain(&rest.rows)) {
+        let minute = place % 700 + 1;
+        let counts = Counts::from_parts(&[2 * minute, 3], &[3]).expect("few").to_bytes();
+        let endpoint = vec![if place < 700 { 1 } else { 2 }; 20];
+        let minute = minute.try_into().expect("small");
+        assert_eq!(*row, [Value::Bytes(endpoint), Value::Int(minute), Value::Bytes(counts)]);
+    }
+    let over = side.next(Table::Rollup, Some(&rest.next)).await.expect("it goes on");
+    assert!(over.rows.is_empty());
     Box::new(side).close().await.expect("it lets go");
 }
