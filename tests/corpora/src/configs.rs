@@ -15,7 +15,8 @@ use crate::node::{Still, Zeros};
 /// Files that an operator wrote: each fault says where, and what is good is rows that can be sent to, the same each time.
 pub fn configs(data: &[u8]) {
     if !may_name_a_file(data) {
-        check(data, |ids| read_file(data, ids, build::NOW));
+        let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+        check(&lines, |ids| read_file(data, ids, build::NOW));
     }
 }
 
@@ -23,11 +24,21 @@ pub fn configs(data: &[u8]) {
 pub fn foreign_files(data: &[u8]) {
     if let Some((first, data)) = data.split_first() {
         let system = if first % 2 == 0 { "immich" } else { "kiosk" };
-        check(data, |ids| read_file_of(system, data, ids, build::NOW));
+        // In YAML a carriage return ends a line as well, alone or before a line feed.
+        let is_end = |at: usize| match data[at] {
+            b'\n' => true,
+            b'\r' => system == "kiosk" && data.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let ends: Vec<usize> = (0..data.len()).filter(|at| is_end(*at)).collect();
+        let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
+        let stops = ends.iter().copied().chain(std::iter::once(data.len()));
+        let lines: Vec<&[u8]> = starts.zip(stops).map(|(start, stop)| &data[start..stop]).collect();
+        check(&lines, |ids| read_file_of(system, data, ids, build::NOW));
     }
 }
 
-fn check(data: &[u8], read: impl Fn(&Ids) -> Result<Import, Vec<Fault>>) {
+fn check(lines: &[&[u8]], read: impl Fn(&Ids) -> Result<Import, Vec<Fault>>) {
     let ids = Ids::new(RawId::MIN, Arc::new(Still), Arc::new(Zeros));
     match read(&ids) {
         Ok(import) => {
@@ -37,7 +48,6 @@ fn check(data: &[u8], read: impl Fn(&Ids) -> Result<Import, Vec<Fault>>) {
         }
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a reason");
-            let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
             for fault in faults {
                 let text = &fault.text;
                 let (line, column) = fault.place.unwrap_or_else(|| panic!("without a place: {text}"));

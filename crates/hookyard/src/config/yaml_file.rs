@@ -57,6 +57,8 @@ pub(super) fn read(file: &Arc<str>, text: &str, faults: &mut Faults) -> Option<N
 
 /// The parser has what is missing at the end of a text begin a line that the text does not have.
 fn within(text: &str, place: Place) -> Place {
+    // In YAML a carriage return ends a line as well.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     match place {
         Place::File { file, line, .. } if line > text.split('\n').count() => {
             let last = text.split('\n').next_back().unwrap_or_default();
@@ -269,6 +271,7 @@ mod tests {
         for (text, expected) in [
             ("a: [1", "config.yaml:1:6: is not YAML: "),
             ("a: {b: 1,\n  c", "config.yaml:2:4: is not YAML: "),
+            ("a: {b: 1,\r\r\n  c", "config.yaml:3:4: is not YAML: "),
             ("a: 1\na: 2", "config.yaml:2:1: `a`: is given twice"),
             ("? [1]\n: 2", "config.yaml:1:3: is no text, and a key must be one"),
             ("a: &x [*x]", "config.yaml:1:8: is an alias of what it is a part of"),
