@@ -10,6 +10,9 @@ fn algorithm() -> impl Strategy<Value = SignatureAlgorithm> {
 }
 
 proptest! {
+    // The dialect is drawn as well: ten thousand for each of the two.
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_sent_is_accepted_as_it_was(
         payload in prop::collection::vec(any::<u8>(), 0..300), which in 0..2usize, takes in 0..2usize,
