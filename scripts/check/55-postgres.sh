@@ -58,6 +58,13 @@ cargo nextest run --locked --package hookyard-postgres
 # Whole nodes on it; those that stop, restart or fill up a server start their own.
 cargo nextest run --locked --package hookyard --test postgres
 
+# The binary that those tests built, killed again and again.
+killed() {
+  "$CARGO_TARGET_DIR/debug/hookyard" bench --directory "$place" crash --rounds "$1" --database "$2"
+}
+printf -- '-- nothing acknowledged is lost to kill -9\n'
+killed 10 "$HOOKYARD_TEST_POSTGRES"
+
 # A server that stops without writing anything down, under load, and comes back.
 cat >"$place/crash" <<CRASH
 #!/bin/sh
@@ -93,3 +100,5 @@ if [[ ${#as[@]} -gt 0 ]]; then chown postgres "$place/users" "$place/pooler.ini"
 # What listens, what cuts connections and what reads plans needs the server itself.
 HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$pooler/postgres \
   cargo nextest run --locked --package hookyard-postgres -E 'test(/^conformance::/) | test(/^keeping::/)'
+printf -- '-- nor behind the pooler\n'
+killed 3 "postgres://postgres@127.0.0.1:$pooler/postgres"

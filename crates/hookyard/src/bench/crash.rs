@@ -3,6 +3,10 @@
 //! Each round starts the server on the same data, sends as fast as it answers, and kills it without a word. After the last
 //! round the server runs on until everything acknowledged has arrived. A message that arrived more than once must have as
 //! many attempts that are logged as interrupted.
+//!
+//! So it is on the embedded store and on a database. There the server that comes back is the same node, which frees what its
+//! former life held before it claims anything; what that life had on its way to the database as it was killed may still
+//! happen, and is freed by a later heartbeat.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,6 +26,8 @@ use super::setup::{APPLICATION, Setup, token};
 
 /// Numbers of one round; no round gets through as many.
 const ROUND: u64 = 10_000_000;
+/// Attempts at once: how much may be in flight at a kill.
+const CONCURRENCY: u16 = 64;
 /// The latest moment of a kill after the server listens.
 const LATEST: Duration = Duration::from_millis(1_500);
 /// How long the last deliveries may take.
@@ -42,11 +48,21 @@ pub(crate) struct Report {
     pub explained: u64,
 }
 
-/// Kills and proves.
-pub(crate) async fn run(rounds: u64, connections: usize, directory: &Path) -> anyhow::Result<Report> {
+/// Kills and proves, on the database if one is named.
+pub(crate) async fn run(
+    rounds: u64,
+    connections: usize,
+    database: Option<&str>,
+    directory: &Path,
+) -> anyhow::Result<Report> {
     let clock = Arc::new(SystemClock::new());
     let receiver = Receiver::start(Arc::clone(&clock) as _, true).await?;
-    let setup = Setup::write(directory, &format!("http://{}/hook", receiver.address()), 64)?;
+    let url = format!("http://{}/hook", receiver.address());
+    let setup = match database {
+        None => Setup::write(directory, &url, CONCURRENCY)?,
+        // Nothing changes that another node would have to tell, and a pooler may stand before the database.
+        Some(database) => Setup::on_database(directory, &url, CONCURRENCY, database, None)?,
+    };
     let acknowledged: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
     for round in 0..rounds {
         let server = Server::start(&setup.options).await?;

@@ -2,8 +2,8 @@
 //!
 //! Starts this program again as server, generator and receiver, in a temporary directory on the disk to be measured.
 //! `bench` tells throughput, CPU, latency and size beside the ceiling of a bare HTTP hop; `bench isolation` what dead
-//! receivers cost a healthy one; `bench dialects` what each dialect costs; `bench crash` that nothing acknowledged is lost to `kill -9`. Each fails when a promise
-//! is broken, and never because the machine is slow.
+//! receivers cost a healthy one; `bench dialects` what each dialect costs; `bench crash` that nothing acknowledged is lost to
+//! `kill -9`, on either store. Each fails when a promise is broken, and never because the machine is slow.
 
 mod client;
 mod crash;
@@ -103,6 +103,9 @@ enum Scenario {
         /// Connections of the generator
         #[arg(long, default_value_t = 32)]
         connections: usize,
+        /// A `postgres://…` database to do it on instead of the embedded store, in its schema `hookyard_bench`
+        #[arg(long, value_name = "URL")]
+        database: Option<String>,
     },
 }
 
@@ -145,8 +148,8 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
             let measured = dialects::run(options, path).await?;
             report::print(&measured, bench.json, report::dialects)
         }
-        Some(Scenario::Crash { rounds, connections }) => {
-            let proved = crash::run(*rounds, *connections, path).await?;
+        Some(Scenario::Crash { rounds, connections, database }) => {
+            let proved = crash::run(*rounds, *connections, database.as_deref(), path).await?;
             report::print(&proved, bench.json, report::crash)
         }
     }

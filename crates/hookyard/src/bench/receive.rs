@@ -47,6 +47,8 @@ struct Seen {
     counts: HashMap<u64, Arrival>,
     keep_ids: bool,
     first: u64,
+    /// What was sent before it is of another run, in nanoseconds since the epoch.
+    since: u64,
     duplicates: u64,
     hung: u64,
     last: u64,
@@ -63,7 +65,8 @@ pub(crate) struct Arrival {
 }
 
 impl Receiver {
-    /// Begins to listen. `keep_ids` keeps each message's id, which costs memory.
+    /// Begins to listen. What was sent before that is answered and not counted: a database keeps what an earlier run left.
+    /// `keep_ids` keeps each message's id, which costs memory.
     pub(crate) async fn start(clock: Arc<dyn Clock>, keep_ids: bool) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -71,6 +74,7 @@ impl Receiver {
             counts: HashMap::new(),
             keep_ids,
             first: 0,
+            since: nanoseconds(clock.now()),
             duplicates: 0,
             hung: 0,
             last: 0,
@@ -166,7 +170,7 @@ async fn answer_all(stream: TcpStream, seen: &Mutex<Seen>, clock: &dyn Clock) ->
 
 impl Seen {
     fn arrive(&mut self, number: u64, sent: u64, now: u64, id: &[u8]) {
-        if number < self.first {
+        if number < self.first || sent < self.since {
             return;
         }
         let keep_ids = self.keep_ids;

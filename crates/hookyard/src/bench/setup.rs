@@ -28,11 +28,21 @@ impl Setup {
     }
 
     /// The same on a database, in a schema of its own that stays there: what an earlier run left is old messages to this one.
-    pub(crate) fn on_database(directory: &Path, url: &str, concurrency: u16, database: &str) -> anyhow::Result<Self> {
+    /// `listen` is the same database without a pooler in between.
+    pub(crate) fn on_database(
+        directory: &Path,
+        url: &str,
+        concurrency: u16,
+        database: &str,
+        listen: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let mut file = format!(
-            "database = {database:?}\ndatabase_listen = {database:?}\ndatabase_schema = \"hookyard_bench\"\n\
-             node = \"bench\"\nmain_secret = \"a secret of the benchmark\"\n"
+            "database = {database:?}\ndatabase_schema = \"hookyard_bench\"\nnode = \"bench\"\n\
+             main_secret = \"a secret of the benchmark\"\n"
         );
+        if let Some(listen) = listen {
+            writeln!(file, "database_listen = {listen:?}").expect("writing to memory cannot fail");
+        }
         application(&mut file, APPLICATION);
         endpoint(&mut file, "receiver", url, &format!("concurrency = {concurrency}\n"));
         Self::with_file(directory, &file)

@@ -156,7 +156,9 @@ pub(crate) async fn run(options: &Options, directory: &Path) -> anyhow::Result<R
         Some(database) => {
             let directory = directory.join("database");
             std::fs::create_dir(&directory).context("making a directory")?;
-            Some(bench.server(&Setup::on_database(&directory, &url, options.concurrency, database)?, true).await?)
+            let listen = Some(database.as_str());
+            let setup = Setup::on_database(&directory, &url, options.concurrency, database, listen)?;
+            Some(bench.server(&setup, true).await?)
         }
     };
     Ok(Report {
