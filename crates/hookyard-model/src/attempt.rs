@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{ApplicationId, AttemptId, EndpointId, MessageId, Timestamp};
+use crate::{ApplicationId, AttemptId, DeliveryKey, EndpointId, MessageId, Timestamp};
 
 /// One request of a delivery: what was sent, what came back, how long it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,32 @@ pub struct Attempt {
     pub request_headers: String,
     /// What came back, when headers did.
     pub response: Option<ResponseKept>,
+}
+
+impl Attempt {
+    /// The attempt of a delivery whose holder died: nobody knows whether its request left, so nothing is said of it.
+    pub const fn interrupted(
+        id: AttemptId,
+        of: DeliveryKey,
+        application: ApplicationId,
+        trigger: Trigger,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            message: of.message,
+            endpoint: of.endpoint,
+            application,
+            trigger,
+            outcome: Outcome::Interrupted,
+            started: now,
+            timings: Timings { dns: None, connect: None, tls: None, first_byte: None, total: Duration::ZERO },
+            peer: None,
+            url: String::new(),
+            request_headers: String::new(),
+            response: None,
+        }
+    }
 }
 
 /// What is kept of a response.
@@ -113,6 +139,23 @@ impl Outcome {
             | Self::CannotBeEncoded(detail) => Some(detail),
             Self::Blocked(by) => Some(&by.why),
             Self::Delivered | Self::Refused | Self::TimedOut | Self::StaleConnection | Self::Interrupted => None,
+        }
+    }
+
+    /// Which rule did not let it out, if it is [`Outcome::Blocked`].
+    pub const fn blocked(&self) -> Option<&BlockedBy> {
+        match self {
+            Self::Blocked(by) => Some(by),
+            Self::Delivered
+            | Self::Refused
+            | Self::TimedOut
+            | Self::DnsFailed(_)
+            | Self::ConnectFailed(_)
+            | Self::TlsFailed(_)
+            | Self::BrokenOff(_)
+            | Self::StaleConnection
+            | Self::Interrupted
+            | Self::CannotBeEncoded(_) => None,
         }
     }
 }

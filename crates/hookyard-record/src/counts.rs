@@ -116,6 +116,12 @@ impl Counts {
     }
 }
 
+/// The number of the first minute that begins at `at` or later.
+pub fn first_minute(at: Timestamp) -> i64 {
+    let micros = at.as_micros();
+    micros.div_euclid(60_000_000) + i64::from(micros.rem_euclid(60_000_000) != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

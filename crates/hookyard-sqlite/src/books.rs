@@ -168,7 +168,7 @@ impl<'c> Books<'c> {
         self.changed.clear();
         self.rollups.clear();
         self.forget();
-        self.shared.forget_settings();
+        self.shared.settings.forget();
     }
 
     /// Forgets what can be read again.
@@ -274,7 +274,7 @@ impl<'c> Books<'c> {
             .hot
             .held
             .query_row(params![message, endpoint.row, int(self.shared.incarnation.0)], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get(1)?))
+                Ok((row.get::<_, i16>(0)?, row.get(1)?))
             })
             .optional()?;
         Ok(found.map(|(state, order_key)| Lease { message, order_key, is_open: state == crate::delivery::OPEN }))

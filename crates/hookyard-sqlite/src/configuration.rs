@@ -1,28 +1,17 @@
 //! Applications and endpoints as rows, read by readers and by the writer alike.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hookyard_model::{
-    Application, ApplicationId, Declaration, Endpoint, EndpointId, EndpointSettings, EndpointStatus, OrganisationId,
-    RawId, Revision,
-};
+use hookyard_model::{Application, ApplicationId, Endpoint, EndpointId, OrganisationId, RawId};
 use hookyard_ports::store::{ApplicationRef, ApplicationView};
-use hookyard_record::{Place, decode_disable, decode_file_kind, disable_code, open_settings};
+pub(crate) use hookyard_record::{endpoint_place as place, status_columns};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::column::{Columns, bound};
-use crate::fault::{Attempted, Fault};
+use crate::column::{Columns, RowCells, bound};
+use crate::fault::Attempted;
 use crate::shared::Shared;
 
-/// Enabled.
-pub(crate) const ENABLED: i64 = 0;
-/// Disabled.
-pub(crate) const DISABLED: i64 = 1;
-/// Archived.
-pub(crate) const ARCHIVED: i64 = 2;
-
-/// The columns that [`read_application`] reads, of `application AS a`.
+/// An application's row number and the columns that are read of it, of `application AS a`.
 macro_rules! application {
     () => {
         "a.row, a.id, a.organisation, a.uid, a.name, a.metadata, a.rate_limit, a.require_https, a.declared_kind, \
@@ -65,79 +54,19 @@ pub(crate) const ENDPOINTS_AT: &str = "SELECT e.row, e.id, a.id, e.uid, r.revisi
     (SELECT max(revision) FROM endpoint_revision WHERE endpoint = e.row AND revision <= ?2) \
     WHERE a.row = ?1 AND e.application = ?1 AND r.status <> 2 ORDER BY e.id";
 
-/// Where the settings of a form of an endpoint are sealed for.
-pub(crate) const fn place(endpoint: &[u8; 20], revision: Revision) -> Place<'_> {
-    Place { table: "endpoint_revision", id: endpoint, revision: revision.0 }
-}
-
-fn declaration(columns: &Columns<'_, '_>, index: usize) -> Attempted<Option<Declaration>> {
-    let Some(kind) = columns.text_or_null(index, "declared_kind")? else { return Ok(None) };
-    let kind = decode_file_kind(kind).ok_or_else(|| columns.corrupt("declared_kind"))?;
-    Ok(Some(Declaration { kind, file: columns.get(index + 1, "declared_file")? }))
-}
-
-fn metadata(columns: &Columns<'_, '_>, index: usize) -> Attempted<BTreeMap<String, String>> {
-    let Some(text) = columns.text_or_null(index, "metadata")? else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(text).map_err(|_| columns.corrupt("metadata"))
-}
-
 /// Reads an application and its row number.
-pub(crate) fn read_application(row: &Row<'_>) -> Attempted<(i64, Application)> {
-    let columns = Columns::new("application", row);
-    let application = Application {
-        id: ApplicationId::from_raw(columns.id(1, "id")?),
-        organisation: OrganisationId::from_raw(columns.id(2, "organisation")?),
-        uid: columns.parse_or_null(3, "uid")?,
-        name: columns.get(4, "name")?,
-        metadata: metadata(&columns, 5)?,
-        rate_limit: columns.parse_or_null(6, "rate_limit")?,
-        require_https: columns.get(7, "require_https")?,
-        declared: declaration(&columns, 8)?,
-        revision: Revision(columns.number(10, "revision")?),
-        created: columns.time(11, "created")?,
-        updated: columns.time(12, "updated")?,
-        archived: columns.time_or_null(13, "archived")?,
-    };
-    Ok((columns.get(0, "row")?, application))
+fn read_application(row: &Row<'_>) -> Attempted<(i64, Application)> {
+    let columns = Columns::new("application", RowCells::behind_number(row));
+    Ok((row.get(0)?, hookyard_record::read_application(&columns)?))
 }
 
 /// Reads an endpoint and its row number.
-pub(crate) fn read_endpoint(shared: &Shared, row: &Row<'_>) -> Attempted<(i64, Endpoint)> {
-    let columns = Columns::new("endpoint", row);
-    let id = EndpointId::from_raw(columns.id(1, "id")?);
-    let revision = Revision(columns.number(4, "revision")?);
-    let since = columns.time_or_null(7, "since")?;
-    let status = match (columns.get(5, "status")?, columns.get::<Option<i64>>(6, "reason")?, since) {
-        (ENABLED, None, None) => EndpointStatus::Enabled,
-        (DISABLED, Some(reason), Some(since)) => {
-            let reason = decode_disable(reason).ok_or_else(|| columns.corrupt("reason"))?;
-            EndpointStatus::Disabled { since, reason }
-        }
-        (ARCHIVED, None, Some(since)) => EndpointStatus::Archived { since },
-        _ => return Err(columns.corrupt("status")),
-    };
-    let settings = shared.settings(id, revision, || open(shared, &columns, id, revision))?;
-    let endpoint = Endpoint {
-        id,
-        application: ApplicationId::from_raw(columns.id(2, "application")?),
-        uid: columns.parse_or_null(3, "uid")?,
-        revision,
-        settings,
-        status,
-        failing_since: columns.time_or_null(8, "failing_since")?,
-        declared: declaration(&columns, 9)?,
-        application_metadata: Arc::new(metadata(&columns, 14)?),
-        created: columns.time(11, "created")?,
-        updated: columns.time(12, "updated")?,
-    };
-    Ok((columns.get(0, "row")?, endpoint))
-}
-
-fn open(shared: &Shared, columns: &Columns<'_, '_>, id: EndpointId, revision: Revision) -> Attempted<EndpointSettings> {
-    let sealed: Vec<u8> = columns.get(13, "settings")?;
-    let raw = id.raw();
-    open_settings(&sealed, &shared.keyring, &place(raw.as_bytes(), revision))
-        .map_err(|_| Fault::corrupt("endpoint_revision", "settings", id))
+fn read_endpoint(shared: &Shared, row: &Row<'_>) -> Attempted<(i64, Endpoint)> {
+    let columns = Columns::new("endpoint", RowCells::behind_number(row));
+    let endpoint = hookyard_record::read_endpoint(&columns, |id, revision, sealed| {
+        shared.settings.get(&shared.keyring, id, revision, sealed)
+    });
+    Ok((row.get(0)?, endpoint?))
 }
 
 /// Finds an application with a query that gives its columns.
@@ -226,13 +155,4 @@ pub(crate) fn all_endpoints(connection: &Connection) -> Attempted<Vec<EndpointId
 pub(crate) fn application_row(connection: &Connection, id: ApplicationId) -> Attempted<Option<i64>> {
     let mut statement = connection.prepare_cached("SELECT row FROM application WHERE id = ?1")?;
     Ok(statement.query_row(params![id.raw().as_bytes()], |row| row.get(0)).optional()?)
-}
-
-/// A status as its three columns: status, reason, since.
-pub(crate) fn status_columns(status: &EndpointStatus) -> (i64, Option<u8>, Option<i64>) {
-    match status {
-        EndpointStatus::Enabled => (ENABLED, None, None),
-        EndpointStatus::Disabled { since, reason } => (DISABLED, Some(disable_code(*reason)), Some(since.as_micros())),
-        EndpointStatus::Archived { since } => (ARCHIVED, None, Some(since.as_micros())),
-    }
 }

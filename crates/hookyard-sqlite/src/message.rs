@@ -1,30 +1,23 @@
 //! Messages as rows.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use hookyard_model::{
-    ApplicationId, EndpointId, Message, MessageId, OrganisationId, Payload, RawId, Revision, Seq, Timestamp,
-};
+use hookyard_model::{Channel, EventId, EventTime, Message, Payload, RawId, Tag, Timestamp};
 use hookyard_ports::store::StoredMessage;
-use hookyard_record::{decode_origin, origin_code};
+use hookyard_record::{content_type, kept_headers, lines, origin_code, read_message, targets};
 use rusqlite::{Connection, Row, Statement, params};
 
-use crate::column::{Columns, int};
+use crate::column::{Columns, RowCells, int};
 use crate::fault::{Attempted, Fault};
-
-const TABLE: &str = "message";
-const JSON: &str = "application/json";
 
 /// Writes a message.
 pub(crate) const INSERT: &str = "INSERT INTO message (seq, id, application, accepted, expires, revision, origin, \
     origin_name, deliver_at, event_type, event_id, event_time, channels, tags, content_type, kept_headers, targets, \
     payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
-/// The columns that [`read_with`] reads, of `message AS m` and `application AS a`; [`read`] reads the payload after them.
+/// A message's row number and the columns that [`read_message`] reads, of `message AS m` and `application AS a`; [`read`]
+/// reads the payload after them.
 macro_rules! columns {
     () => {
-        "m.seq, m.id, a.id, a.organisation, m.accepted, m.expires, m.revision, m.origin, m.origin_name, m.deliver_at, \
+        "m.seq, m.id, m.seq, a.organisation, a.id, m.accepted, m.expires, m.revision, m.origin, m.origin_name, m.deliver_at, \
          m.event_type, m.event_id, m.event_time, m.channels, m.tags, m.content_type, m.kept_headers, m.targets"
     };
 }
@@ -67,23 +60,6 @@ pub(crate) const DOWNWARDS: &str = concat!(
 /// Writes a message with [`INSERT`].
 pub(crate) fn insert(statement: &mut Statement<'_>, seq: i64, application: i64, message: &Message) -> Attempted<()> {
     let (origin, origin_name) = origin_code(&message.origin);
-    let lines = |names: &mut dyn Iterator<Item = &str>| {
-        let mut text = names.next()?.to_owned();
-        for name in names {
-            text.push('\n');
-            text.push_str(name);
-        }
-        Some(text)
-    };
-    let kept_headers = (!message.kept_headers.is_empty())
-        .then(|| serde_json::to_string(&message.kept_headers).expect("pairs of texts have a JSON form"));
-    let targets = message.targets.as_ref().map(|targets| {
-        let mut bytes = Vec::with_capacity(targets.len() * 20);
-        for target in targets {
-            bytes.extend_from_slice(target.raw().as_bytes());
-        }
-        bytes
-    });
     let inserted = statement.execute(params![
         seq,
         message.id.raw().as_bytes(),
@@ -95,13 +71,13 @@ pub(crate) fn insert(statement: &mut Statement<'_>, seq: i64, application: i64, 
         origin_name,
         message.deliver_at.map(Timestamp::as_micros),
         message.event_type.as_str(),
-        message.event_id.as_ref().map(hookyard_model::EventId::as_str),
-        message.event_time.as_ref().map(hookyard_model::EventTime::text),
-        lines(&mut message.channels.iter().map(hookyard_model::Channel::as_str)),
-        lines(&mut message.tags.iter().map(hookyard_model::Tag::as_str)),
-        (message.content_type != JSON).then_some(&message.content_type),
-        kept_headers,
-        targets,
+        message.event_id.as_ref().map(EventId::as_str),
+        message.event_time.as_ref().map(EventTime::text),
+        lines(message.channels.iter().map(Channel::as_str)),
+        lines(message.tags.iter().map(Tag::as_str)),
+        content_type(message),
+        kept_headers(message),
+        targets(message),
         message.payload.bytes().map(|bytes| &bytes[..]),
     ]);
     inserted.map(drop).map_err(|error| Fault::or_conflict(error, "message id"))
@@ -111,85 +87,49 @@ pub(crate) fn insert(statement: &mut Statement<'_>, seq: i64, application: i64, 
 pub(crate) struct Glance<'r, 's>(Columns<'r, 's>);
 
 impl<'r, 's> Glance<'r, 's> {
-    pub(crate) const fn new(row: &'r Row<'s>) -> Self {
-        Self(Columns::new(TABLE, row))
+    pub(crate) fn new(row: &'r Row<'s>) -> Self {
+        Self(columns(row))
     }
 
     pub(crate) fn id(&self) -> Attempted<RawId> {
-        self.0.id(1, "id")
+        self.0.id(0, "id")
     }
 
     pub(crate) fn accepted(&self) -> Attempted<Timestamp> {
-        self.0.time(4, "accepted")
+        self.0.get(4, "accepted")
     }
 
-    pub(crate) fn event_type(&self) -> Attempted<&str> {
-        self.0.text(10, "event_type")
+    pub(crate) fn event_type(&self) -> Attempted<&'r str> {
+        self.0.get(10, "event_type")
     }
 
     pub(crate) fn is_on(&self, channel: &str) -> Attempted<bool> {
-        Ok(self.0.text_or_null(13, "channels")?.is_some_and(|lines| lines.split('\n').any(|line| line == channel)))
+        let lines: Option<&str> = self.0.get(13, "channels")?;
+        Ok(lines.is_some_and(|lines| lines.split('\n').any(|line| line == channel)))
     }
 }
 
 /// Reads a payload by its message's place in the order.
-pub(crate) const PAYLOAD: &str = "SELECT payload FROM message WHERE seq = ?1";
+pub(crate) const PAYLOAD: &str = "SELECT seq, payload FROM message WHERE seq = ?1";
 
 /// Reads a row of [`BY_SEQ`] and its like.
 pub(crate) fn read(row: &Row<'_>) -> Attempted<StoredMessage> {
-    let payload = Columns::new(TABLE, row).get(18, "payload")?;
-    read_with(row, payload_of(payload))
+    let columns = columns(row);
+    read_message(&columns, hookyard_record::payload(columns.get(18, "payload")?))
 }
 
 /// Reads the payload of a row of [`DOWNWARDS`] and its like.
 pub(crate) fn payload(connection: &Connection, row: &Row<'_>) -> Attempted<Payload> {
     let seq: i64 = row.get(0)?;
     let mut statement = connection.prepare_cached(PAYLOAD)?;
-    let payload = statement.query_row([seq], |found| Ok(Columns::new(TABLE, found).get(0, "payload")))?;
-    Ok(payload_of(payload?))
-}
-
-fn payload_of(bytes: Option<Vec<u8>>) -> Payload {
-    bytes.map_or(Payload::Expunged, |bytes| Payload::Kept(Bytes::from(bytes)))
+    statement.query_row([seq], |found| Ok(columns(found).get(0, "payload").map(hookyard_record::payload)))?
 }
 
 /// Reads a row of [`DOWNWARDS`] and its like; its payload is the one that is given.
 pub(crate) fn read_with(row: &Row<'_>, payload: Payload) -> Attempted<StoredMessage> {
-    let columns = Columns::new(TABLE, row);
-    let seq: u64 = columns.number(0, "seq")?;
-    let origin = decode_origin(columns.get(7, "origin")?, columns.get(8, "origin_name")?);
-    let kept_headers = match columns.text_or_null(16, "kept_headers")? {
-        None => Vec::new(),
-        Some(text) => serde_json::from_str(text).map_err(|_| columns.corrupt("kept_headers"))?,
-    };
-    let targets = match columns.get::<Option<Vec<u8>>>(17, "targets")? {
-        None => None,
-        Some(bytes) => {
-            let (ids, rest) = bytes.as_chunks::<20>();
-            if !rest.is_empty() {
-                return Err(columns.corrupt("targets"));
-            }
-            Some(ids.iter().map(|id| EndpointId::from_raw(RawId::from_bytes(*id))).collect())
-        }
-    };
-    let message = Message {
-        id: MessageId::from_raw(columns.id(1, "id")?),
-        organisation: OrganisationId::from_raw(columns.id(3, "organisation")?),
-        application: ApplicationId::from_raw(columns.id(2, "application")?),
-        event_type: columns.parse(10, "event_type")?,
-        event_id: columns.parse_or_null(11, "event_id")?,
-        event_time: columns.parse_or_null(12, "event_time")?,
-        accepted: columns.time(4, "accepted")?,
-        channels: columns.lines(13, "channels")?,
-        tags: columns.lines(14, "tags")?,
-        content_type: columns.text_or_null(15, "content_type")?.unwrap_or(JSON).to_owned(),
-        payload,
-        kept_headers,
-        origin: origin.ok_or_else(|| columns.corrupt("origin"))?,
-        targets,
-        revision: Revision(columns.number(6, "revision")?),
-        deliver_at: columns.time_or_null(9, "deliver_at")?,
-        expires: columns.time(5, "expires")?,
-    };
-    Ok(StoredMessage { seq: Seq(seq), message: Arc::new(message) })
+    read_message(&columns(row), payload)
+}
+
+fn columns<'r, 's>(row: &'r Row<'s>) -> Columns<'r, 's> {
+    Columns::new("message", RowCells::behind_number(row))
 }

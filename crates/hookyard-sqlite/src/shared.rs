@@ -1,19 +1,15 @@
 //! What the writer, the readers and the store's handle have in common.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hookyard_model::{EndpointId, EndpointSettings, Incarnation, RawId, Revision};
+use hookyard_model::{Incarnation, RawId};
 use hookyard_ports::{Clock, Metrics, Rng};
-use hookyard_record::Keyring;
+use hookyard_record::{Keyring, OpenedSettings};
 use parking_lot::Mutex;
 
 use crate::changes::Changed;
-
-/// Endpoints whose opened settings are remembered: enough for every lane that has work at once.
-const SETTINGS_KEPT: usize = 4_096;
 
 /// What every part of an open store can reach.
 pub(crate) struct Shared {
@@ -27,7 +23,8 @@ pub(crate) struct Shared {
     pub(crate) incarnation: Incarnation,
     pub(crate) changed: Changed,
     pub(crate) tally: Tally,
-    settings: Mutex<HashMap<(EndpointId, Revision), Arc<EndpointSettings>>>,
+    /// A write that is rolled back could leave a form that never was: it forgets them all.
+    pub(crate) settings: OpenedSettings,
 }
 
 /// What is committed, counted by the writer and read by anybody.
@@ -70,34 +67,8 @@ impl Shared {
             incarnation,
             changed: Changed::new(),
             tally,
-            settings: Mutex::new(HashMap::new()),
+            settings: OpenedSettings::default(),
         }
-    }
-
-    /// The settings of a form of an endpoint, opened by `open` if they were not lately.
-    ///
-    /// A form never changes, so what is remembered is right for as long as it is remembered. A write that is rolled back
-    /// could leave a form that never was; `forget_settings` is for that.
-    pub(crate) fn settings<E>(
-        &self,
-        endpoint: EndpointId,
-        revision: Revision,
-        open: impl FnOnce() -> Result<EndpointSettings, E>,
-    ) -> Result<Arc<EndpointSettings>, E> {
-        if let Some(settings) = self.settings.lock().get(&(endpoint, revision)) {
-            return Ok(Arc::clone(settings));
-        }
-        let opened = Arc::new(open()?);
-        let mut settings = self.settings.lock();
-        if settings.len() >= SETTINGS_KEPT {
-            settings.clear();
-        }
-        Ok(Arc::clone(settings.entry((endpoint, revision)).or_insert(opened)))
-    }
-
-    /// Forgets all settings.
-    pub(crate) fn forget_settings(&self) {
-        self.settings.lock().clear();
     }
 
     /// Bytes on disk: the database and its write-ahead log.

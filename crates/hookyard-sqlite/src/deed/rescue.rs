@@ -1,9 +1,8 @@
 //! Frees what dead incarnations hold, and logs each as interrupted.
 
-use hookyard_model::{
-    ApplicationId, Attempt, AttemptId, EndpointId, MessageId, Outcome, RawId, Timestamp, Timings, Trigger,
-};
+use hookyard_model::{ApplicationId, Attempt, AttemptId, DeliveryKey, Timestamp, Trigger};
 use hookyard_ports::StoreError;
+use hookyard_record::read_trigger;
 use rusqlite::{Row, params};
 
 use crate::books::Books;
@@ -32,7 +31,7 @@ impl Deed for Rescue {
     fn run(&self, books: &mut Books<'_>) -> Run<usize> {
         let held = held(books, self.attempt_ids.len())?;
         for (held, id) in held.iter().zip(&self.attempt_ids) {
-            let attempt = held.interrupted(*id, self.now);
+            let attempt = Attempt::interrupted(*id, held.key, held.application, held.trigger, self.now);
             if !books.log(Some(held.message), held.endpoint, &attempt)? {
                 return Err(Fault::Store(StoreError::Conflict { constraint: "attempt id" }));
             }
@@ -50,41 +49,22 @@ impl Deed for Rescue {
 struct Held {
     message: i64,
     endpoint: i64,
-    state: i64,
+    state: i16,
     trigger: Trigger,
-    message_id: RawId,
-    endpoint_id: RawId,
-    application_id: RawId,
+    key: DeliveryKey,
+    application: ApplicationId,
 }
 
 impl Held {
-    fn interrupted(&self, id: AttemptId, now: Timestamp) -> Attempt {
-        Attempt {
-            id,
-            message: MessageId::from_raw(self.message_id),
-            endpoint: EndpointId::from_raw(self.endpoint_id),
-            application: ApplicationId::from_raw(self.application_id),
-            trigger: self.trigger,
-            outcome: Outcome::Interrupted,
-            started: now,
-            timings: Timings::default(),
-            peer: None,
-            url: String::new(),
-            request_headers: String::new(),
-            response: None,
-        }
-    }
-
     fn read(row: &Row<'_>) -> Attempted<Self> {
         let columns = Columns::new("delivery", row);
         Ok(Self {
             message: columns.get(0, "message")?,
             endpoint: columns.get(1, "endpoint")?,
             state: columns.get(2, "state")?,
-            trigger: if columns.get(3, "manual")? { Trigger::Manual } else { Trigger::Scheduled },
-            message_id: columns.id(4, "message")?,
-            endpoint_id: columns.id(5, "endpoint")?,
-            application_id: columns.id(6, "endpoint")?,
+            trigger: read_trigger(&columns, 3)?,
+            key: DeliveryKey { message: columns.get(4, "message")?, endpoint: columns.get(5, "endpoint")? },
+            application: columns.get(6, "endpoint")?,
         })
     }
 }

@@ -100,7 +100,7 @@ fn move_on(books: &mut Books<'_>, endpoint: &EndpointMark, lease: Lease, next: N
     Ok(())
 }
 
-fn end(books: &Books<'_>, lease: Lease, endpoint: i64, state: i64, reason: u8, charged: u16) -> Attempted<usize> {
+fn end(books: &Books<'_>, lease: Lease, endpoint: i64, state: i16, reason: u8, charged: u16) -> Attempted<usize> {
     let mut statement = books.connection.prepare_cached(END)?;
     let holder = int(books.shared.incarnation.0);
     Ok(statement.execute(params![lease.message, endpoint, holder, state, reason, charged])?)

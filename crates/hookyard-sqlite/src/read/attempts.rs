@@ -2,9 +2,9 @@
 
 use hookyard_model::{ApplicationId, Attempt, AttemptId, EndpointId, RawId};
 use hookyard_ports::store::{AttemptQuery, Page};
+use hookyard_record::{Pages, Step, Walk};
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
-use super::page::{Pages, Step, Walk};
 use crate::attempt::{self, Glance};
 use crate::fault::Attempted;
 use crate::hot;

@@ -2,7 +2,7 @@
 
 use hookyard_model::{EndpointId, StateKind, Timestamp};
 use hookyard_ports::store::{Overview, RollupRow};
-use hookyard_record::Counts;
+use hookyard_record::{Counts, first_minute};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::deliveries;
@@ -33,12 +33,6 @@ pub(crate) fn rollups(
         rollups.push(counts.to_row(minute));
     }
     Ok(rollups)
-}
-
-/// The first minute that begins at `at` or later.
-fn first_minute(at: Timestamp) -> i64 {
-    let micros = at.as_micros();
-    micros.div_euclid(60_000_000) + i64::from(micros.rem_euclid(60_000_000) != 0)
 }
 
 /// What is open in all.

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use hookyard_model::{ApplicationId, MessageId, Payload};
 use hookyard_ports::store::{MessageQuery, MessageRef, Page, Payloads, StoredMessage};
+use hookyard_record::{Pages, Step, Walk};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::page::{Pages, Step, Walk};
 use crate::fault::Attempted;
 use crate::message::{self, Glance};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hookyard_model::{
-    Attempt, AttemptId, CancelReason, Delivery, DeliveryKey, DeliveryState, EndpointId, Incarnation, Next, Outcome,
-    Timestamp, Timings, Trigger, limits,
+    Attempt, AttemptId, CancelReason, Delivery, DeliveryKey, DeliveryState, EndpointId, Incarnation, Next, Timestamp,
+    Trigger, limits,
 };
 
 use super::deliveries::{called_off, freed, holder, leased_to};
@@ -101,7 +101,7 @@ impl Rows {
         let freed_now = keys.len();
         for (key, id) in keys.into_iter().zip(attempt_ids) {
             let delivery = self.deliveries.get(&key).expect("the index names rows that exist").clone();
-            self.log(interrupted(id, &delivery, now));
+            self.log(Attempt::interrupted(id, delivery.key, delivery.application, delivery.trigger, now));
             self.deliveries.put(Delivery { state: freed(&delivery.state, Some(now)), ..delivery });
         }
         Ok(freed_now)
@@ -142,22 +142,5 @@ fn after(delivery: Delivery, next: Next) -> Delivery {
             Delivery { state: DeliveryState::Cancelled(reason), charged, ..delivery }
         }
         Next::Again { .. } => delivery,
-    }
-}
-
-fn interrupted(id: AttemptId, delivery: &Delivery, now: Timestamp) -> Attempt {
-    Attempt {
-        id,
-        message: delivery.key.message,
-        endpoint: delivery.key.endpoint,
-        application: delivery.application,
-        trigger: delivery.trigger,
-        outcome: Outcome::Interrupted,
-        started: now,
-        timings: Timings::default(),
-        peer: None,
-        url: String::new(),
-        request_headers: String::new(),
-        response: None,
     }
 }

@@ -5,18 +5,21 @@ use hookyard_ports::store::{Order, Page, PageRequest, PageStart};
 
 /// Which way a list is walked, and between which ids, both excluded.
 ///
-/// The open ends are not ids: the empty blob sorts before every id, and 21 bytes of ones after.
+/// The open ends are not ids: no bytes sort before every id, and 21 bytes of ones after.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Walk {
-    pub(crate) upwards: bool,
-    pub(crate) above: Vec<u8>,
-    pub(crate) below: Vec<u8>,
+pub struct Walk {
+    /// From the smallest id to the largest.
+    pub upwards: bool,
+    /// The ids are above this.
+    pub above: Vec<u8>,
+    /// The ids are below this.
+    pub below: Vec<u8>,
 }
 
 impl Walk {
     /// The walk for a page. The times bound it where they can: an id is minted when its thing begins, give or take what
-    /// clocks jump; the exact times are for the caller to compare.
-    pub(crate) fn new<I: Copy>(
+    /// clocks jump; the exact times are for whoever looks at the rows to compare.
+    pub fn new<I: Copy>(
         request: &PageRequest<I>,
         raw: impl Fn(I) -> RawId,
         after: Option<Timestamp>,
@@ -41,15 +44,15 @@ impl Walk {
         Self { upwards, above, below }
     }
 
-    /// The walk's query.
-    pub(crate) const fn of(&self, upwards: &'static str, downwards: &'static str) -> &'static str {
+    /// Of two queries, the one that walks this way.
+    pub const fn of(&self, upwards: &'static str, downwards: &'static str) -> &'static str {
         if self.upwards { upwards } else { downwards }
     }
 }
 
 /// What becomes of a row that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// It is on the page.
     Take,
     /// It is not.
@@ -60,7 +63,7 @@ pub(crate) enum Step {
 
 /// A page in the making.
 #[derive(Debug)]
-pub(crate) struct Pages<T> {
+pub struct Pages<T> {
     limit: usize,
     items: Vec<T>,
     bytes: usize,
@@ -71,18 +74,24 @@ pub(crate) struct Pages<T> {
 }
 
 impl<T> Pages<T> {
-    pub(crate) const fn new(limit: usize) -> Self {
+    /// A page of at most `limit` items.
+    pub const fn new(limit: usize) -> Self {
         Self { limit, items: Vec::new(), bytes: 0, examined: 0, last: None, done: true, ended_early: false }
     }
 
-    /// What becomes of the next row.
-    pub(crate) fn step(&mut self, id: RawId, is_wanted: bool) -> Step {
-        if self.examined == limits::PAGE_EXAMINED {
+    /// What becomes of the next row, when every row is looked at here.
+    pub fn step(&mut self, id: RawId, is_wanted: bool) -> Step {
+        self.step_to(self.examined + 1, id, is_wanted)
+    }
+
+    /// What becomes of the next row, when the database looked at the rows and this is the `n`th of them, counted from 1.
+    pub fn step_to(&mut self, n: usize, id: RawId, is_wanted: bool) -> Step {
+        if n > limits::PAGE_EXAMINED {
             self.done = false;
             self.ended_early = true;
             return Step::Stop;
         }
-        self.examined += 1;
+        self.examined = n;
         self.last = Some(id);
         if !is_wanted {
             return Step::Skip;
@@ -95,7 +104,7 @@ impl<T> Pages<T> {
     }
 
     /// Puts an item with this many bytes of payload on the page.
-    pub(crate) fn take(&mut self, item: T, bytes: usize) {
+    pub fn take(&mut self, item: T, bytes: usize) {
         self.items.push(item);
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes >= limits::PAGE_BYTES {
@@ -103,8 +112,13 @@ impl<T> Pages<T> {
         }
     }
 
+    /// What is on the page so far.
+    pub fn items(&self) -> &[T] {
+        &self.items
+    }
+
     /// The page, in the list's order.
-    pub(crate) fn finish<I>(mut self, start: &PageStart<I>) -> Page<T> {
+    pub fn finish<I>(mut self, start: &PageStart<I>) -> Page<T> {
         if matches!(start, PageStart::Before(_)) {
             self.items.reverse();
         }
