@@ -29,6 +29,7 @@ mod node;
 mod reference;
 #[cfg(feature = "program")]
 mod reload;
+mod retention;
 mod secret_file;
 #[cfg(feature = "program")]
 mod wiring;

@@ -13,8 +13,9 @@ use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint};
 use super::document::Table;
 use super::endpoint::{self, DeclaredEndpoint, derived_uid, metadata, parsed};
 use super::fault::{Faults, Place};
-use super::settings::{Settings, shortest_retention, too_long};
+use super::settings::Settings;
 use super::source::{self, DeclaredSource, SOURCES};
+use crate::retention::check_schedule;
 
 /// Applications of one file; each may have as many endpoints as the model allows.
 const APPLICATIONS: usize = 10_000;
@@ -109,8 +110,8 @@ pub(super) fn check_retention(
     let kept = settings.retention.value;
     for (_, endpoint) in applications.iter().flat_map(|application| &application.endpoints) {
         let policy = endpoint.settings.retry.as_ref();
-        if let Some(policy) = policy.filter(|policy| shortest_retention(policy) > kept) {
-            faults.add(&endpoint.place, &format!("{}.{retry}", endpoint.key), too_long(policy));
+        if let Some(Err(why)) = policy.map(|policy| check_schedule(policy, kept)) {
+            faults.add(&endpoint.place, &format!("{}.{retry}", endpoint.key), why);
         }
     }
 }

@@ -16,7 +16,6 @@ use ipnet::IpNet;
 use url::Url;
 
 use self::reader::{OrDefault as _, Reader};
-pub(crate) use self::reader::{shortest_retention, too_long};
 pub(super) use self::value::timeout;
 use self::value::{address, boolean, choice, database, filter, network, path, positive, secret, web_url};
 use super::environment::Environment;

@@ -13,9 +13,10 @@ use hookyard_model::{RetryPolicy, Secret};
 use rustix::process::{Resource, getrlimit};
 
 use super::Hookyard;
-use super::declaration::{self, Application};
+use super::declaration::{self, Application, Rules};
 use super::error::OpenError;
 use crate::node::{self, Opened, Outward};
+use crate::retention;
 
 /// What a node is opened with.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Builder {
         self
     }
 
-    /// How long messages are kept. What is still pending is kept until it is not.
+    /// How long messages are kept: at least the longest schedule and a day. What is still pending is kept until it is not.
     pub fn retention(mut self, span: Duration) -> Self {
         self.defaults.retention = span;
         self
@@ -120,8 +121,11 @@ impl Builder {
 
     /// Opens the directory, declares, frees what a former life of the node held, and begins to deliver in the present tokio
     /// runtime.
-    pub async fn open(self) -> Result<Hookyard, OpenError> {
-        let declared = self.declared.map(|declared| declaration::checked(declared, self.require_https)).transpose()?;
+    pub async fn open(mut self) -> Result<Hookyard, OpenError> {
+        let rules = Rules { require_https: self.require_https, retention: self.defaults.retention };
+        self.engine.retry = self.engine.retry.checked()?;
+        retention::check(rules.retention, &self.engine.retry).map_err(OpenError::Retention)?;
+        let declared = self.declared.map(|declared| declaration::checked(declared, rules)).transpose()?;
         let opened = Opened::open(&self.directory, &self.main_secrets).await?;
         if let Some(declared) = declared {
             let imported = declaration::import(declared, opened.store.as_ref(), &opened.ids, opened.clock.now()).await;
@@ -132,6 +136,6 @@ impl Builder {
         }
         let outward = self.delivers.then_some(Outward { policy: self.policy, engine: self.engine });
         let node = opened.begin(outward, self.defaults).await?;
-        Ok(Hookyard { node: Arc::new(node), require_https: self.require_https })
+        Ok(Hookyard { node: Arc::new(node), rules })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_dialects::{Outbound, SettingsError};
 use hookyard_model::{
@@ -15,7 +16,7 @@ use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportRep
 use hookyard_ports::{Ids, Store};
 
 use super::error::DeclareError;
-use crate::header;
+use crate::{header, retention};
 
 /// The dialect of an endpoint that names none.
 const DIALECT: &str = "standard";
@@ -138,10 +139,19 @@ impl Endpoint {
     }
 }
 
+/// What a node asks of everything that is declared to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// Whether endpoints must be `https` where their application does not say.
+    pub(super) require_https: bool,
+    /// How long messages are kept.
+    pub(super) retention: Duration,
+}
+
 /// The applications, each endpoint checked and completed by its dialect.
 pub(super) fn checked(
     applications: impl IntoIterator<Item = Application>,
-    require_https: bool,
+    rules: Rules,
 ) -> Result<Vec<Application>, DeclareError> {
     let mut uids = HashSet::new();
     let mut passed = Vec::new();
@@ -163,7 +173,7 @@ pub(super) fn checked(
             }
         }
         for endpoint in &mut application.endpoints {
-            if let Err(why) = complete(&mut endpoint.settings, application.require_https, require_https) {
+            if let Err(why) = complete(&mut endpoint.settings, application.require_https, rules) {
                 let (application, endpoint) = (application.uid.to_string(), endpoint.uid.to_string());
                 return Err(DeclareError::Settings { application, endpoint, why });
             }
@@ -206,9 +216,9 @@ pub(super) async fn import(
 }
 
 /// Checks settings by the rules for all endpoints, then has the dialect check and complete them.
-fn complete(settings: &mut EndpointSettings, of_application: Option<bool>, or_else: bool) -> Result<(), SettingsError> {
+fn complete(settings: &mut EndpointSettings, of_application: Option<bool>, rules: Rules) -> Result<(), SettingsError> {
     let outbound = outbound(settings)?;
-    let https_only = of_application.unwrap_or(or_else || outbound.defaults().require_https);
+    let https_only = of_application.unwrap_or(rules.require_https || outbound.defaults().require_https);
     address(settings, https_only)?;
     if settings.headers.len() > limits::ENDPOINT_HEADERS {
         return Err(too_many("headers", settings.headers.len(), limits::ENDPOINT_HEADERS));
@@ -239,7 +249,8 @@ fn complete(settings: &mut EndpointSettings, of_application: Option<bool>, or_el
         return Err(refused("concurrency", format!("must be at most {}", limits::LANE_CONCURRENCY_MAX)));
     }
     if let Some(policy) = settings.retry.clone() {
-        policy.checked().map_err(|error| refused("retry", error.to_string()))?;
+        let policy = policy.checked().map_err(|error| refused("retry", error.to_string()))?;
+        retention::check_schedule(&policy, rules.retention).map_err(|why| refused("retry", why))?;
     }
     hookyard_dialects::check_settings(outbound, settings)?;
     outbound.complete(settings);
@@ -281,7 +292,7 @@ fn pairs(metadata: &BTreeMap<String, String>) -> Result<(), SettingsError> {
     Ok(())
 }
 
-fn format_span(span: std::time::Duration) -> String {
+fn format_span(span: Duration) -> String {
     hookyard_model::format_duration(span)
 }
 

@@ -2,7 +2,7 @@
 
 use hookyard_dialects::SettingsError;
 use hookyard_egress::UrlError;
-use hookyard_model::{NameError, limits};
+use hookyard_model::{NameError, RetryPolicyError, limits};
 use hookyard_ports::StoreError;
 use hookyard_ports::store::ImportError;
 use hookyard_record::KeyringError;
@@ -13,6 +13,12 @@ use crate::node;
 /// Why a node does not open. Nothing of it runs, and the directory is free.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// How attempts are repeated breaks a limit.
+    #[error(transparent)]
+    Retry(#[from] RetryPolicyError),
+    /// Messages would be pruned while their schedule runs, or kept for longer than anybody may.
+    #[error("`retention` {0}")]
+    Retention(String),
     /// The directory, or the key in it.
     #[error(transparent)]
     Key(KeyFileError),

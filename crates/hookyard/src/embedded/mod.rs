@@ -44,6 +44,7 @@ use hookyard_ports::store::{
 use hookyard_ports::{Metrics, Store, StoreError};
 
 pub use self::builder::Builder;
+use self::declaration::Rules;
 pub use self::declaration::{Application, Endpoint};
 pub use self::error::{DeclareError, OpenError, ReadError};
 pub use crate::key_file::KeyFileError;
@@ -60,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Hookyard {
     node: Arc<Node>,
-    require_https: bool,
+    rules: Rules,
 }
 
 impl Hookyard {
@@ -78,7 +79,7 @@ impl Hookyard {
         &self,
         applications: impl IntoIterator<Item = Application>,
     ) -> Result<ImportReport, DeclareError> {
-        let applications = declaration::checked(applications, self.require_https)?;
+        let applications = declaration::checked(applications, self.rules)?;
         let (store, ids, now) = (self.node.store.as_ref(), &self.node.ids, self.node.clock.now());
         declaration::import(applications, store, ids, now).await
     }

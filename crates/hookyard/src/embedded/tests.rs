@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookyard_model::{DisableReason, EndpointStatus, Origin, StateKind, Trust};
+use hookyard_model::{DisableReason, EndpointStatus, Origin, RetryPolicy, StateKind, Trust};
 use hookyard_ports::StoreError;
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -206,4 +206,28 @@ async fn a_directory_keeps_the_key_it_was_made_with() {
     let other = Hookyard::builder(directory.path()).main_secret("another one").open().await.expect_err("another key");
     assert!(matches!(other, OpenError::Store(hookyard_sqlite::OpenError::WrongSecret(_))), "{other:?}");
     Hookyard::builder(directory.path()).open().await.expect("its own key opens it").stop().await;
+}
+
+#[tokio::test]
+async fn messages_are_kept_for_as_long_as_their_schedule_or_nothing_opens() {
+    let directory = TempDir::new().expect("a directory");
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let refused = |builder: Builder| async { builder.open().await.expect_err("refused").to_string() };
+    let builder = || Hookyard::builder(directory.path());
+    let said = refused(builder().retention(days(2))).await;
+    assert_eq!(said, "`retention` is `2d`, must be at least `58h`: the retry schedule and one day");
+    let slow = RetryPolicy::Fixed { delay: days(7), retries: 2 };
+    let said = refused(builder().retry(slow.clone()).retention(days(14))).await;
+    assert!(said.ends_with("must be at least `360h`: the retry schedule and one day"), "{said}");
+    let crm = Endpoint::new("crm", "https://example.com/").expect("declarable").signed_with(SECRET).retry(slow);
+    let said = refused(builder().retention(days(14)).declare([shop([crm.clone()])])).await;
+    let expected = "takes up to `336h`, so `retention` must be at least `360h`";
+    assert!(said.contains("endpoint `crm`") && said.ends_with(expected), "{said}");
+    assert!(std::fs::read_dir(directory.path()).expect("readable").next().is_none(), "nothing was begun");
+
+    let hookyard = builder().retention(days(14)).open().await.expect("opens");
+    let said = hookyard.declare([shop([crm.clone()])]).await.expect_err("refused").to_string();
+    assert!(said.ends_with(expected), "a later declaration is judged alike: {said}");
+    hookyard.stop().await;
+    builder().retention(days(15)).declare([shop([crm])]).open().await.expect("fifteen days suffice").stop().await;
 }

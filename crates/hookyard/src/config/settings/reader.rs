@@ -8,8 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookyard_core::retry::schedule_span;
-use hookyard_model::{RetryPolicy, format_duration, limits, parse_duration};
+use hookyard_model::{RetryPolicy, limits, parse_duration};
 use url::Url;
 
 use super::value::{address, database, named, path, retention, schema, share};
@@ -18,6 +17,7 @@ use crate::config::environment::Environment;
 use crate::config::fault::{Faults, Place};
 use crate::config::key::{self, Form, Key};
 use crate::config::layers::Layers;
+use crate::retention::{check, check_schedule};
 
 /// What holds where nothing is given.
 pub(super) trait OrDefault<T> {
@@ -117,16 +117,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn retention(&mut self, retry: &RetryPolicy, schedule: &Place) -> Setting<Duration> {
-        let least = shortest_retention(retry);
         let setting = self.one(&key::RETENTION, retention).or_default(limits::RETENTION);
-        if setting.value < least && setting.place == Place::Default {
+        if setting.place == Place::Default {
             // What the operator wrote is the schedule; a default has no line to look at.
-            let what = too_long(retry);
-            self.faults.add(schedule, key::RETRY_SCHEDULE.name, what);
-        } else if setting.value < least {
-            let given = format_duration(setting.value);
-            let what = format!("is `{given}`, must be at least {}: the retry schedule and one day", in_hours(least));
-            self.faults.add(&setting.place, key::RETENTION.name, what);
+            if let Err(why) = check_schedule(retry, setting.value) {
+                self.faults.add(schedule, key::RETRY_SCHEDULE.name, why);
+            }
+        } else if let Err(why) = check(setting.value, retry) {
+            self.faults.add(&setting.place, key::RETENTION.name, why);
         }
         setting
     }
@@ -163,22 +161,6 @@ impl<'a> Reader<'a> {
             (None, None) => None,
         }
     }
-}
-
-/// What retention must be at least, so that nothing is pruned while its schedule runs.
-pub(crate) fn shortest_retention(retry: &RetryPolicy) -> Duration {
-    schedule_span(retry).saturating_add(Duration::from_hours(24))
-}
-
-/// What a schedule is told that goes on for longer than messages are kept.
-pub(crate) fn too_long(retry: &RetryPolicy) -> String {
-    let (span, least) = (in_hours(schedule_span(retry)), in_hours(shortest_retention(retry)));
-    format!("takes up to {span}, so `retention` must be at least {least}")
-}
-
-/// Whole hours, rounded up: the spans of jittered schedules have fractions that nobody wants to type.
-fn in_hours(span: Duration) -> String {
-    format!("`{}h`", span.as_secs().div_ceil(3_600))
 }
 
 fn show(text: &str, form: Form) -> String {

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::config::fault::quoted;
+use crate::retention::check_most;
 
 pub(in crate::config) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -93,15 +94,9 @@ pub(in crate::config) fn positive(text: &str) -> Result<Duration, String> {
     if span.is_zero() { Err("must be longer than `0s`".to_owned()) } else { Ok(span) }
 }
 
-/// The longest time that a deployment may keep messages.
-const RETENTION_MAX: Duration = Duration::from_hours(24 * 3_650);
-
 pub(in crate::config) fn retention(text: &str) -> Result<Duration, String> {
     let span = parse_duration(text).map_err(|error| error.to_string())?;
-    if span > RETENTION_MAX {
-        return Err(format!("is `{text}`, must be at most `{}`", format_duration(RETENTION_MAX)));
-    }
-    Ok(span)
+    check_most(span).map(|()| span)
 }
 
 pub(in crate::config) fn network(text: &str) -> Result<IpNet, String> {
