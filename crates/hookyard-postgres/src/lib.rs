@@ -41,5 +41,6 @@ mod tls;
 mod transaction;
 mod url;
 
+pub use open::check_url;
 pub use options::{OpenError, Options};
 pub use store::PostgresStore;

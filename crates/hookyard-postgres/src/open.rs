@@ -1,7 +1,7 @@
 //! Opens a schema: connection, checks, migrations, check value, a new incarnation.
 
 use deadpool_postgres::Object;
-use hookyard_model::Incarnation;
+use hookyard_model::{Incarnation, Secret};
 use hookyard_ports::Clock;
 use hookyard_record::carry::MARK;
 use hookyard_record::{Keyring, Place as SealedPlace};
@@ -14,7 +14,7 @@ use crate::node::{Beginning, Node};
 use crate::pool::{Pools, Share};
 use crate::schema::{self, Schema, SchemaError};
 use crate::url::Place;
-use crate::{OpenError, Options};
+use crate::{OpenError, Options, tls};
 
 /// What the check value says; any text would do.
 const CHECK: &[u8] = b"hookyard";
@@ -65,6 +65,12 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
     let Reached { pools, schema, is_commit_durable, .. } = reached;
     let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable });
     Ok(Opened { node, listen })
+}
+
+/// Whether a URL could be connected to, as far as that can be told without connecting: its parts are known, and the
+/// authorities that it names can be read.
+pub fn check_url(url: &Secret<String>) -> Result<(), OpenError> {
+    Place::parse(url).and_then(|place| tls::connector(&place)).map(drop)
 }
 
 /// Connects to the server that the options name.

@@ -106,9 +106,6 @@ impl Reloader {
             add(&mut total, report);
         }
         if let Some(file) = &config.file {
-            if let Some(source) = config.declared.sources.first() {
-                tracing::warn!(place = %source.place, "sources have no door in this version; they are checked and not opened");
-            }
             let file = file.display().to_string();
             let report = self.put(config.declared.import(&file, &self.ids, self.clock.now())).await?;
             tell("imported the configuration file", &file, report);

@@ -1,7 +1,7 @@
 //! Puts the server together: settings and files before the core of a node, doors around it.
 //!
-//! Called by `serve`. The node is whole or does not start: settings this version
-//! cannot honour, a wrong file and a store that does not open are all said before the first connection is accepted.
+//! Called by `serve` with a configuration that was judged as a whole. The node is whole or does not start: a store that
+//! does not open and rows that it does not take are said before the first connection is accepted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hookyard_server::{Doors, DoorsSettings, Reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cmd::Failure;
-use crate::config::{Config, Faults, Flags, Place, Role, SYSTEMS, Settings, System};
+use crate::config::{Config, Flags, Role, SYSTEMS, Settings, System};
 use crate::demo::{self, Demo};
 use crate::key_file::{KeyFile, make_folder};
 use crate::node::{self, Opened, Outward};
@@ -37,8 +37,6 @@ impl Node {
         demo: Option<&Demo>,
     ) -> Result<Self, Failure> {
         let settings = &config.settings;
-        refuse_unsupported(settings)?;
-        warn_of_idle(settings);
         let jwt = jwt_secret(settings)?;
         let main = &settings.main_secret.value;
         let opened = match &settings.database {
@@ -155,36 +153,4 @@ fn jwt_secret(settings: &Settings) -> Result<Secret<String>, Failure> {
     let data = &settings.data.value;
     make_folder(data)?;
     Ok(KeyFile::Jwt.read_or_make(data, &SystemRng)?)
-}
-
-/// Says which of the settings that were given have no effect.
-fn warn_of_idle(settings: &Settings) {
-    let places = [
-        ("admin_password", settings.admin_password.as_ref().map(|setting| &setting.place)),
-        ("default_signature", Some(&settings.default_signature.place)),
-        ("trusted_proxies", Some(&settings.trusted_proxies.place)),
-    ];
-    for (name, place) in places {
-        if let Some(place) = place.filter(|place| **place != Place::Default) {
-            tracing::warn!(setting = name, %place, "the setting has no effect in this version");
-        }
-    }
-}
-
-/// Refuses settings that would silently do nothing: a server without TLS that was told to use it is worse than none.
-pub(crate) fn refuse_unsupported(settings: &Settings) -> Result<(), Faults> {
-    let mut faults = Faults::default();
-    let places = [
-        ("doors_listen", settings.doors_listen.as_ref().map(|setting| &setting.place)),
-        ("tls.cert", settings.tls.as_ref().map(|tls| &tls.cert.place)),
-        ("egress.proxy", settings.egress_proxy.as_ref().map(|setting| &setting.place)),
-        ("kai.github_secret", settings.kai_github_secret.as_ref().map(|setting| &setting.place)),
-        ("kai.api_secret", settings.kai_api_secret.as_ref().map(|setting| &setting.place)),
-    ];
-    for (name, place) in places {
-        if let Some(place) = place {
-            faults.add(place, name, "is not supported by this version");
-        }
-    }
-    faults.or(())
 }

@@ -14,7 +14,8 @@ use crate::config::{Config, Declared, DeclaredApplication, Environment};
 /// Check, show or reload the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read every file, the environment and the flags as `serve` would, and report everything that is wrong.
+    /// Read every file, the environment and the flags as `serve` would, and report everything that it would refuse. What
+    /// only the machine decides, such as a port that is taken, is what `doctor` looks at.
     Check(Check),
     /// Show every setting and where it comes from; secrets are redacted.
     Show(Show),

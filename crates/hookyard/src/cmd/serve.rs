@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
-use crate::config::{Config, Environment, Flags, Key, Role, key, unknown_variables};
+use crate::config::{Config, Environment, Flags, Key, Role, key};
 use crate::demo::Demo;
 use crate::log;
 use crate::wiring::Node;
@@ -81,9 +81,6 @@ impl Serve {
         let (flags, environment) = (self.flags.flags(), Environment::of_process());
         let config = Config::load(&flags, &environment)?;
         log::start(&config.settings.log.value, config.settings.log_format.value);
-        for (name, near) in unknown_variables(&environment) {
-            tracing::warn!(variable = name, did_you_mean = near, "the variable is not a setting and has no effect");
-        }
         config.warnings.log();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Other(error.into()))?;

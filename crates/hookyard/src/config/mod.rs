@@ -19,6 +19,7 @@ mod retry;
 mod secret;
 mod settings;
 mod source;
+mod support;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -120,10 +121,13 @@ impl Config {
             layers.add_flag(key, text);
         }
         let settings = Settings::read(&layers, environment, &mut faults);
+        support::judge(&settings, &mut faults);
+        support::warn_of_variables(environment, &mut faults);
         let mut declared = Declared::default();
         if let Some(mut root) = root {
             declared = Declared::read(&mut root, Policy::of(&settings), &mut faults);
             file::check_retention(&declared.applications, "retry", &settings, &mut faults);
+            support::warn_of_sources(&declared, &mut faults);
             root.finish(&mut faults);
         }
         let foreign = Foreign::read_all(&settings, &declared, &mut faults);
@@ -170,7 +174,7 @@ fn load_some<T>(
 }
 
 /// Variables that look like settings and are none, each with the setting that was probably meant.
-pub(crate) fn unknown_variables(environment: &Environment) -> Vec<(&str, Option<&'static str>)> {
+fn unknown_variables(environment: &Environment) -> Vec<(&str, Option<&'static str>)> {
     // Read by clap, by the settings under another name, or by the commands alone.
     const OTHERS: [&str; 3] = ["HOOKYARD_SERVER", "HOOKYARD_TOKEN", FILE_VARIABLE];
     let known = || key::KEYS.iter().map(|key| key.environment).chain(OTHERS);

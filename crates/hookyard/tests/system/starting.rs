@@ -36,6 +36,32 @@ dialect = "standart"
 }
 
 #[tokio::test]
+async fn what_a_start_refuses_a_check_refuses_in_the_same_words() {
+    let secrets = "jwt_secret = \"s\"\nmain_secret = \"s\"\n";
+    for (config, variable, word) in [
+        ("doors_listen = \"127.0.0.1:1\"", None, "`doors_listen`"),
+        ("tls = { cert = \"c\", key = \"k\" }", None, "`tls.cert`"),
+        ("egress.proxy = \"http://proxy:1\"", None, "`egress.proxy`"),
+        ("kai = { api_secret = \"s\" }", None, "`kai.api_secret`"),
+        ("", Some(("HOOKYARD_KAI_GITHUB_SECRET", "s")), "`kai.github_secret`"),
+        ("retention = \"2d\"", None, "`retention`"),
+        ("database = \"postgres://a:hunter2@b/c\"", None, "`main_secret`"),
+        (&format!("{secrets}database = \"postgres://a:hunter2@b/c?nonsense=1\""), None, "`database`"),
+        ("role = \"workers\"", None, "`role`"),
+        ("listen = \"localhost\"", None, "`listen`"),
+    ] {
+        let mut deployment = Deployment::new(config);
+        if let Some((name, value)) = variable {
+            deployment = deployment.set(name, value);
+        }
+        let refused = deployment.refuse().await.complaint(3);
+        assert!(refused.contains(word) && !refused.contains("hunter2"), "{config}: {refused}");
+        assert_eq!(deployment.run(&["config", "check"]).await.complaint(3), refused, "{config}");
+        assert!(!deployment.data().exists(), "{config}: nothing was begun");
+    }
+}
+
+#[tokio::test]
 async fn headers_that_would_break_http_are_refused() {
     for (header, why) in [
         (r#""X-A" = "b\r\nEvil: 1""#, "holds a line break"),

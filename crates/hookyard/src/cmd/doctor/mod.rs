@@ -19,7 +19,6 @@ use super::failure::Failure;
 use super::output;
 use super::serve::ServeFlags;
 use crate::config::{Config, Environment, Faults};
-use crate::wiring;
 
 /// Look for what would keep a server from starting, accepting or delivering.
 #[derive(Debug, Args)]
@@ -121,9 +120,6 @@ fn configuration(config: &Config, findings: &mut Vec<Finding>) {
             Some(hint) => finding.hint(hint),
             None => finding,
         });
-    }
-    if let Err(unsupported) = wiring::refuse_unsupported(&config.settings) {
-        add_faults(&unsupported, findings);
     }
 }
 

@@ -71,6 +71,14 @@ fn settings_say_what_is_wrong_and_what_is_allowed() {
              (`192.168.1.5`, `192.168.1.5:8123`) nor a name (`crm.lan`, `crm.lan:8080`)",
         ),
         ("[tls]\ncert = \"c.pem\"", "hookyard.toml:2:8: `tls.cert`: needs `tls.key` as well"),
+        ("[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"", "hookyard.toml:2:8: `tls.cert`: is not supported by this version"),
+        ("doors_listen = \"127.0.0.1:1\"", "hookyard.toml:1:16: `doors_listen`: is not supported by this version"),
+        ("[egress]\nproxy = \"http://proxy:1\"", "hookyard.toml:2:9: `egress.proxy`: is not supported by this version"),
+        (
+            "[kai]\napi_secret = \"a\"\ngithub_secret = \"b\"",
+            "hookyard.toml:2:14: `kai.api_secret`: is not supported by this version\n\
+             hookyard.toml:3:17: `kai.github_secret`: is not supported by this version",
+        ),
         (
             "[api]\nenable = true",
             "hookyard.toml:2:1: `api.enable`: is not a known key\n  hint: did you mean `enabled`?",
@@ -84,6 +92,40 @@ fn settings_say_what_is_wrong_and_what_is_allowed() {
     ] {
         check(text, expected);
     }
+}
+
+#[test]
+fn a_database_that_nothing_can_connect_to_is_said_without_its_password() {
+    let secrets = "jwt_secret = \"s\"\nmain_secret = \"s\"\n";
+    let hint = "hint: write `postgres://user:password@host:5432/database?sslmode=verify-full`";
+    check(
+        &format!("{secrets}database = \"postgres://a:hunter2@b/c?sslmod=require\""),
+        &format!(
+            "hookyard.toml:3:12: `database`: database URL cannot be used: a part of it is not known, or has a value that is \
+             not allowed\n  {hint}"
+        ),
+    );
+    let text = format!("{secrets}database = \"postgres://b/c\"\ndatabase_listen = \"postgres:///c\"\n");
+    let report = report(&text);
+    assert!(report.contains("hookyard.toml:4:19: `database_listen`: database URL cannot be used: it names no host"));
+    let text = format!("{secrets}database = \"postgres://b/c?sslmode=verify-full&sslrootcert=/not/there.pem\"");
+    let report = super::report(&text);
+    assert!(report.contains("`database`: certificates of `/not/there.pem` cannot be used"), "{report}");
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    let text = "default_signature = \"ed25519\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[source]]\nname = \"in\"\n\
+                dialect = \"standard\"\napplication = \"a\"\n";
+    let environment = Environment::from([("HOOKYARD_ADMIN_PASSWORD", "x"), ("HOOKYARD_RETENTIO", "1d")]);
+    let warnings = read(text, &environment).expect("no fault").warnings.to_string();
+    let expected = "warning: hookyard.toml:1:21: `default_signature`: has no effect in this version\n\
+                    warning: hookyard.toml:2:19: `trusted_proxies`: has no effect in this version\n\
+                    warning: hookyard.toml:3:1: `source`: has no door in this version; sources are checked and not opened\n\
+                    warning: environment `HOOKYARD_ADMIN_PASSWORD`: `admin_password`: has no effect in this version\n\
+                    warning: environment `HOOKYARD_RETENTIO`: is not a setting and has no effect\n  \
+                    hint: did you mean `HOOKYARD_RETENTION`?\n";
+    assert_eq!(warnings, expected);
 }
 
 #[test]
