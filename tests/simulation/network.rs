@@ -1,4 +1,4 @@
-//! The simulated world: a clock that follows the runtime's paused time, a seeded source of randomness, and a network of
+//! What surrounds a worker: a clock that follows the runtime's paused time, a seeded source of randomness, and a network of
 //! receivers that misbehave by the seed.
 
 use std::collections::BTreeMap;
@@ -74,8 +74,10 @@ impl Clock for SimClock {
 /// What receivers have seen, for all workers together.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Requests that arrived, by delivery.
-    pub(crate) requests: BTreeMap<DeliveryKey, u32>,
+    /// Requests under way, by delivery; those of a worker that died are over.
+    pub(crate) under_way: BTreeMap<DeliveryKey, u32>,
+    /// Requests that began while another one of the same delivery was under way.
+    pub(crate) beside: BTreeMap<DeliveryKey, u32>,
     /// Answers of 2xx that reached the sender.
     pub(crate) taken: BTreeMap<DeliveryKey, u32>,
     /// In which order each endpoint took messages.
@@ -106,17 +108,44 @@ impl SimNetwork {
     }
 }
 
+/// A request under way; over when dropped.
+struct UnderWay {
+    key: DeliveryKey,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl UnderWay {
+    fn begin(key: DeliveryKey, seen: &Arc<Mutex<Seen>>) -> Self {
+        let mut noted = seen.lock();
+        let before = noted.under_way.entry(key).or_default();
+        *before += 1;
+        if *before > 1 {
+            *noted.beside.entry(key).or_default() += 1;
+        }
+        drop(noted);
+        Self { key, seen: Arc::clone(seen) }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(count) = self.seen.lock().under_way.get_mut(&self.key) {
+            *count -= 1;
+        }
+    }
+}
+
 #[async_trait]
 impl Transport for SimNetwork {
     async fn send(&self, request: Request) -> Exchange {
         let key = Self::key(&request);
+        let _under_way = UnderWay::begin(key, &self.seen);
         let behaviour = self.behaviour.lock().get(&request.endpoint).copied();
         let behaviour = behaviour.unwrap_or(Behaviour { failing: 0, hanging: 0 });
         let took = Duration::from_millis(1 + self.rng.below(400));
         let exchange =
             |result, took| Exchange { result, timings: Timings { total: took, ..Timings::default() }, peer: None };
         if self.rng.chance(behaviour.hanging) {
-            *self.seen.lock().requests.entry(key).or_default() += 1;
             tokio::time::sleep(request.timeout).await;
             return exchange(Exchanged::TimedOut, request.timeout);
         }
@@ -131,10 +160,6 @@ impl Transport for SimNetwork {
                 _ => answer(404, None),
             };
             return exchange(result, took);
-        }
-        {
-            let mut seen = self.seen.lock();
-            *seen.requests.entry(key).or_default() += 1;
         }
         tokio::time::sleep(took).await;
         let mut seen = self.seen.lock();
