@@ -1,12 +1,7 @@
 //! Attempts as rows.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use hookyard_model::{
-    ApplicationId, Attempt, AttemptId, BlockedBy, EndpointId, MessageId, Outcome, Peer, ResponseKept, Timings,
-};
-use hookyard_record::{decode_outcome, decode_trigger, outcome_code, trigger_code};
+use hookyard_model::{Attempt, AttemptId};
+use hookyard_record::{micros, outcome_code, peer_text, read_attempt, trigger_code};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -15,7 +10,6 @@ use crate::fault::Attempted;
 use crate::transaction::Tx;
 
 const TABLE: &str = "attempt";
-const PROXY: &str = "proxy ";
 
 /// Writes attempts, save those that are in the log already, and gives the ids of what it wrote.
 pub(crate) const INSERT: &str = "INSERT INTO @attempt (id, message, endpoint, application, trigger, outcome, started, dns, \
@@ -23,7 +17,7 @@ pub(crate) const INSERT: &str = "INSERT INTO @attempt (id, message, endpoint, ap
     body) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
     $21, $22) ON CONFLICT DO NOTHING RETURNING id";
 
-/// The columns that [`read`] reads, of `attempt AS t`.
+/// The columns that [`read_attempt`] reads, of `attempt AS t`.
 macro_rules! columns {
     () => {
         "t.id, t.message, t.endpoint, t.application, t.trigger, t.outcome, t.started, t.dns, t.connect, t.tls, \
@@ -70,37 +64,6 @@ pub(crate) const OF_APPLICATION_UPWARDS: &str = page!("application", "ASC");
 /// Of an application, the newest first.
 pub(crate) const OF_APPLICATION_DOWNWARDS: &str = page!("application", "DESC");
 
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn since(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-}
-
-fn blocked(outcome: &Outcome) -> Option<&BlockedBy> {
-    match outcome {
-        Outcome::Blocked(by) => Some(by),
-        Outcome::Delivered
-        | Outcome::Refused
-        | Outcome::TimedOut
-        | Outcome::DnsFailed(_)
-        | Outcome::ConnectFailed(_)
-        | Outcome::TlsFailed(_)
-        | Outcome::BrokenOff(_)
-        | Outcome::StaleConnection
-        | Outcome::Interrupted
-        | Outcome::CannotBeEncoded(_) => None,
-    }
-}
-
-fn peer_text(peer: &Peer) -> String {
-    match peer {
-        Peer::Direct(address) => address.to_string(),
-        Peer::Proxy(name) => text(&format!("{PROXY}{name}")),
-    }
-}
-
 /// Writes attempts of messages that are stored, and gives the ids of those that were not in the log.
 pub(crate) async fn insert(tx: &Tx, attempts: &[&Attempt]) -> Attempted<Vec<AttemptId>> {
     /// One value of each attempt.
@@ -136,12 +99,12 @@ pub(crate) async fn insert(tx: &Tx, attempts: &[&Attempt]) -> Attempted<Vec<Atte
                 (&each!(|attempt| micros(attempt.timings.total)), Type::INT8_ARRAY),
                 (&statuses, Type::INT4_ARRAY),
                 (&each!(|attempt| attempt.outcome.detail().map(text)), Type::TEXT_ARRAY),
-                (&each!(|attempt| blocked(&attempt.outcome).map(|by| text(&by.rule))), Type::TEXT_ARRAY),
+                (&each!(|attempt| attempt.outcome.blocked().map(|by| text(&by.rule))), Type::TEXT_ARRAY),
                 (
-                    &each!(|attempt| blocked(&attempt.outcome).and_then(|by| by.hint.as_deref().map(text))),
+                    &each!(|attempt| attempt.outcome.blocked().and_then(|by| by.hint.as_deref().map(text))),
                     Type::TEXT_ARRAY,
                 ),
-                (&each!(|attempt| attempt.peer.as_ref().map(peer_text)), Type::TEXT_ARRAY),
+                (&each!(|attempt| attempt.peer.as_ref().map(|peer| text(&peer_text(peer)))), Type::TEXT_ARRAY),
                 (&each!(|attempt| text(&attempt.url)), Type::TEXT_ARRAY),
                 (&each!(|attempt| text(&attempt.request_headers)), Type::TEXT_ARRAY),
                 (&headers, Type::TEXT_ARRAY),
@@ -150,54 +113,10 @@ pub(crate) async fn insert(tx: &Tx, attempts: &[&Attempt]) -> Attempted<Vec<Atte
             ],
         )
         .await?;
-    rows.iter().map(|row| Ok(AttemptId::from_raw(Columns::new(TABLE, row).id(0, "id")?))).collect()
+    rows.iter().map(|row| Columns::new(TABLE, row).get(0, "id")).collect()
 }
 
 /// Reads a row of [`BY_ID`] and its like.
 pub(crate) fn read(row: &Row) -> Attempted<Attempt> {
-    let columns = Columns::new(TABLE, row);
-    let span =
-        |index, column| -> Attempted<Option<Duration>> { Ok(columns.get::<Option<i64>>(index, column)?.map(since)) };
-    let outcome = decode_outcome(
-        columns.code(5, "outcome")?,
-        columns.get(13, "detail")?,
-        columns.get(14, "rule")?,
-        columns.get(15, "hint")?,
-    );
-    let peer = match columns.get::<Option<&str>>(16, "peer")? {
-        None => None,
-        Some(text) => Some(match text.strip_prefix(PROXY) {
-            Some(name) => Peer::Proxy(name.to_owned()),
-            None => Peer::Direct(text.parse().map_err(|_| columns.corrupt("peer"))?),
-        }),
-    };
-    let response = match columns.get::<Option<i32>>(12, "status")? {
-        None => None,
-        Some(_) => Some(ResponseKept {
-            status: columns.number_of_integer(12, "status")?,
-            headers: columns.get(19, "response_headers")?,
-            body: Bytes::copy_from_slice(columns.get(21, "body")?),
-            truncated: columns.get(20, "truncated")?,
-        }),
-    };
-    Ok(Attempt {
-        id: AttemptId::from_raw(columns.id(0, "id")?),
-        message: MessageId::from_raw(columns.id(1, "message")?),
-        endpoint: EndpointId::from_raw(columns.id(2, "endpoint")?),
-        application: ApplicationId::from_raw(columns.id(3, "application")?),
-        trigger: decode_trigger(columns.code(4, "trigger")?).ok_or_else(|| columns.corrupt("trigger"))?,
-        outcome: outcome.ok_or_else(|| columns.corrupt("outcome"))?,
-        started: columns.time(6, "started")?,
-        timings: Timings {
-            dns: span(7, "dns")?,
-            connect: span(8, "connect")?,
-            tls: span(9, "tls")?,
-            first_byte: span(10, "first_byte")?,
-            total: since(columns.get(11, "total")?),
-        },
-        peer,
-        url: columns.get(17, "url")?,
-        request_headers: columns.get(18, "request_headers")?,
-        response,
-    })
+    read_attempt(&Columns::new(TABLE, row))
 }

@@ -1,16 +1,16 @@
-//! Values as the database takes them, and columns of a row as values of the model.
-//!
-//! What does not fit the model names table, column and row: the first column of every query is the row's id.
+//! Values as the database takes them, and rows as the cells that every store reads.
 
 use std::error::Error;
-use std::str::FromStr;
 
 use bytes::BytesMut;
-use hookyard_model::{RawId, Timestamp};
+use hookyard_model::RawId;
+use hookyard_record::carry::kept;
+use hookyard_record::{Cell, Cells, FromCell};
+pub(crate) use hookyard_record::{bound, int};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use crate::fault::{Attempted, Fault};
+use crate::fault::Fault;
 
 /// A parameter with its type: statements are unnamed, so the types are said each time.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -37,96 +37,64 @@ impl<'a> FromSql<'a> for Id {
     accepts!(BYTEA);
 }
 
-/// A row of a table, read column by column.
-pub(crate) struct Columns<'r> {
-    table: &'static str,
-    row: &'r Row,
+impl<'r> FromCell<'r> for Id {
+    fn from_cell(cell: Cell<'r>) -> Option<Self> {
+        RawId::from_cell(cell).map(Self)
+    }
 }
 
-impl<'r> Columns<'r> {
-    pub(crate) const fn new(table: &'static str, row: &'r Row) -> Self {
-        Self { table, row }
+/// The columns of a row.
+pub(crate) type Columns<'r> = hookyard_record::Columns<RowCells<'r>>;
+
+/// A row. It is named by its first column, which is its id in every query.
+pub(crate) struct RowCells<'r>(&'r Row);
+
+impl<'r> From<&'r Row> for RowCells<'r> {
+    fn from(row: &'r Row) -> Self {
+        Self(row)
+    }
+}
+
+impl<'r> Cells<'r> for RowCells<'r> {
+    type Fault = Fault;
+
+    fn cell(&self, index: usize) -> Option<Cell<'r>> {
+        self.0.try_get::<_, Given<'r>>(index).ok().map(|Given(cell)| cell)
     }
 
-    /// That this column cannot be read.
-    pub(crate) fn corrupt(&self, column: &'static str) -> Fault {
-        let id = match self.row.try_get::<_, &[u8]>(0) {
-            Ok(bytes) => bytes.try_into().map_or_else(|_| "?".to_owned(), |id| format!("{:?}", RawId::from_bytes(id))),
+    fn name(&self) -> String {
+        match self.0.try_get::<_, Id>(0) {
+            Ok(Id(id)) => format!("{id:?}"),
             Err(_) => "?".to_owned(),
-        };
-        Fault::corrupt(self.table, column, id)
-    }
-
-    /// The value of the column at `index`.
-    pub(crate) fn get<T: FromSql<'r>>(&self, index: usize, column: &'static str) -> Attempted<T> {
-        self.row.try_get(index).map_err(|_| self.corrupt(column))
-    }
-
-    /// The text at `index`, read as a checked name.
-    pub(crate) fn parse<T: FromStr>(&self, index: usize, column: &'static str) -> Attempted<T> {
-        self.get::<&str>(index, column)?.parse().map_err(|_| self.corrupt(column))
-    }
-
-    /// The text at `index`, read as a checked name, if there is one.
-    pub(crate) fn parse_or_null<T: FromStr>(&self, index: usize, column: &'static str) -> Attempted<Option<T>> {
-        let text: Option<&str> = self.get(index, column)?;
-        text.map(|text| text.parse().map_err(|_| self.corrupt(column))).transpose()
-    }
-
-    /// The lines of the text at `index`, each read as a checked name; none where there is no text.
-    pub(crate) fn lines<T: FromStr>(&self, index: usize, column: &'static str) -> Attempted<Vec<T>> {
-        let text: Option<&str> = self.get(index, column)?;
-        let lines = text.into_iter().flat_map(|text| text.split('\n'));
-        lines.map(|line| line.parse().map_err(|_| self.corrupt(column))).collect()
-    }
-
-    /// The id at `index`.
-    pub(crate) fn id(&self, index: usize, column: &'static str) -> Attempted<RawId> {
-        self.get::<Id>(index, column).map(|id| id.0)
-    }
-
-    /// The time at `index`.
-    pub(crate) fn time(&self, index: usize, column: &'static str) -> Attempted<Timestamp> {
-        self.get(index, column).map(Timestamp::from_micros)
-    }
-
-    /// The time at `index`, if there is one.
-    pub(crate) fn time_or_null(&self, index: usize, column: &'static str) -> Attempted<Option<Timestamp>> {
-        Ok(self.get::<Option<i64>>(index, column)?.map(Timestamp::from_micros))
-    }
-
-    /// The number at `index`, in the type that its column's bounds allow.
-    pub(crate) fn number<T: TryFrom<i64>>(&self, index: usize, column: &'static str) -> Attempted<T> {
-        T::try_from(self.get(index, column)?).map_err(|_| self.corrupt(column))
-    }
-
-    /// The number at `index` of an `integer` column.
-    pub(crate) fn number_of_integer<T: TryFrom<i32>>(&self, index: usize, column: &'static str) -> Attempted<T> {
-        T::try_from(self.get(index, column)?).map_err(|_| self.corrupt(column))
-    }
-
-    /// The code at `index` of a `smallint` column.
-    pub(crate) fn code(&self, index: usize, column: &'static str) -> Attempted<i64> {
-        self.get::<i16>(index, column).map(i64::from)
-    }
-
-    /// The code at `index` of a `smallint` column, if there is one.
-    pub(crate) fn code_or_null(&self, index: usize, column: &'static str) -> Attempted<Option<i64>> {
-        Ok(self.get::<Option<i16>>(index, column)?.map(i64::from))
+        }
     }
 }
 
-/// A count or revision as the database keeps it. Nothing that we count reaches the upper half of its range.
-pub(crate) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
+/// A value of any type that our columns have.
+struct Given<'r>(Cell<'r>);
 
-/// A bound of rows as the database takes it.
-pub(crate) fn bound(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
+impl<'r> FromSql<'r> for Given<'r> {
+    fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(match *kind {
+            Type::INT8 => Cell::Int(i64::from_sql(kind, raw)?),
+            Type::INT4 => Cell::Int(i32::from_sql(kind, raw)?.into()),
+            Type::INT2 => Cell::Int(i16::from_sql(kind, raw)?.into()),
+            Type::BOOL => Cell::Int(bool::from_sql(kind, raw)?.into()),
+            Type::BYTEA => Cell::Bytes(raw),
+            _ => Cell::Text(<&str>::from_sql(kind, raw)?),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(Cell::Null))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::INT8, Type::INT4, Type::INT2, Type::BOOL, Type::BYTEA].contains(kind) || <&str as FromSql>::accepts(kind)
+    }
 }
 
 /// A text that the database can keep: its texts have no zero character, which a stranger's answer may carry into the log.
 pub(crate) fn text(given: &str) -> String {
-    if given.contains('\0') { given.replace('\0', "\u{2400}") } else { given.to_owned() }
+    kept(given).into_owned()
 }

@@ -1,28 +1,17 @@
 //! Applications and endpoints as rows, and the reads of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hookyard_model::{
-    Application, ApplicationId, Declaration, Endpoint, EndpointId, EndpointSettings, EndpointStatus, OrganisationId,
-    Revision,
-};
+use hookyard_model::{Application, ApplicationId, Endpoint, EndpointId, OrganisationId, Revision};
 use hookyard_ports::store::{ApplicationRef, ApplicationView};
-use hookyard_record::{Place, decode_disable, decode_file_kind, disable_code, open_settings};
-use tokio_postgres::Row;
+pub(crate) use hookyard_record::{ARCHIVED, ENABLED, endpoint_place as place, status_columns};
+use hookyard_record::{open_endpoint_settings, read_application, read_endpoint};
 use tokio_postgres::types::Type;
 
 use crate::column::{Columns, Id, Parameter, bound, int};
-use crate::fault::{Attempted, Fault};
-use crate::node::{Deed, Node};
+use crate::fault::Attempted;
+use crate::node::Deed;
 use crate::transaction::{Mode, Tx};
-
-/// Enabled.
-pub(crate) const ENABLED: i64 = 0;
-/// Disabled.
-pub(crate) const DISABLED: i64 = 1;
-/// Archived.
-pub(crate) const ARCHIVED: i64 = 2;
 
 /// The columns that [`read_application`] reads, of `application AS a`.
 macro_rules! application {
@@ -62,83 +51,10 @@ pub(crate) const ENDPOINTS_AT: &str = "SELECT e.id, e.application, e.uid, r.revi
     WHERE f.endpoint = e.id AND f.revision <= $2 ORDER BY f.revision DESC LIMIT 1) r \
     WHERE a.id = $1 AND r.status <> 2 ORDER BY e.id";
 
-/// Where the settings of a form of an endpoint are sealed for.
-pub(crate) const fn place(endpoint: &[u8; 20], revision: Revision) -> Place<'_> {
-    Place { table: "endpoint_revision", id: endpoint, revision: revision.0 }
-}
-
-fn declaration(columns: &Columns<'_>, index: usize) -> Attempted<Option<Declaration>> {
-    let Some(kind) = columns.get::<Option<&str>>(index, "declared_kind")? else { return Ok(None) };
-    let kind = decode_file_kind(kind).ok_or_else(|| columns.corrupt("declared_kind"))?;
-    Ok(Some(Declaration { kind, file: columns.get(index + 1, "declared_file")? }))
-}
-
-fn metadata(columns: &Columns<'_>, index: usize) -> Attempted<BTreeMap<String, String>> {
-    let Some(text) = columns.get::<Option<&str>>(index, "metadata")? else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(text).map_err(|_| columns.corrupt("metadata"))
-}
-
-/// Reads an application.
-fn read_application(row: &Row) -> Attempted<Application> {
-    let columns = Columns::new("application", row);
-    Ok(Application {
-        id: ApplicationId::from_raw(columns.id(0, "id")?),
-        organisation: OrganisationId::from_raw(columns.id(1, "organisation")?),
-        uid: columns.parse_or_null(2, "uid")?,
-        name: columns.get(3, "name")?,
-        metadata: metadata(&columns, 4)?,
-        rate_limit: columns.parse_or_null(5, "rate_limit")?,
-        require_https: columns.get(6, "require_https")?,
-        declared: declaration(&columns, 7)?,
-        revision: Revision(columns.number(9, "revision")?),
-        created: columns.time(10, "created")?,
-        updated: columns.time(11, "updated")?,
-        archived: columns.time_or_null(12, "archived")?,
-    })
-}
-
-/// Reads an endpoint, with settings that `settings` gives for its sealed ones.
-fn read_endpoint(
-    row: &Row,
-    settings: impl FnOnce(EndpointId, Revision, &[u8]) -> Attempted<Arc<EndpointSettings>>,
-) -> Attempted<Endpoint> {
-    let columns = Columns::new("endpoint", row);
-    let id = EndpointId::from_raw(columns.id(0, "id")?);
-    let revision = Revision(columns.number(3, "revision")?);
-    let since = columns.time_or_null(6, "since")?;
-    let status = match (columns.code(4, "status")?, columns.code_or_null(5, "reason")?, since) {
-        (ENABLED, None, None) => EndpointStatus::Enabled,
-        (DISABLED, Some(reason), Some(since)) => {
-            let reason = decode_disable(reason).ok_or_else(|| columns.corrupt("reason"))?;
-            EndpointStatus::Disabled { since, reason }
-        }
-        (ARCHIVED, None, Some(since)) => EndpointStatus::Archived { since },
-        _ => return Err(columns.corrupt("status")),
-    };
-    Ok(Endpoint {
-        id,
-        application: ApplicationId::from_raw(columns.id(1, "application")?),
-        uid: columns.parse_or_null(2, "uid")?,
-        revision,
-        settings: settings(id, revision, columns.get(12, "settings")?)?,
-        status,
-        failing_since: columns.time_or_null(7, "failing_since")?,
-        declared: declaration(&columns, 8)?,
-        application_metadata: Arc::new(metadata(&columns, 13)?),
-        created: columns.time(10, "created")?,
-        updated: columns.time(11, "updated")?,
-    })
-}
-
-fn open(node: &Node, id: EndpointId, revision: Revision, sealed: &[u8]) -> Attempted<EndpointSettings> {
-    let raw = id.raw();
-    open_settings(sealed, &node.keyring, &place(raw.as_bytes(), revision))
-        .map_err(|_| Fault::corrupt("endpoint_revision", "settings", id))
-}
-
 /// The applications that a query gives.
 pub(crate) async fn applications(tx: &Tx, query: &str, parameters: &[Parameter<'_>]) -> Attempted<Vec<Application>> {
-    tx.query(query, parameters).await?.iter().map(read_application).collect()
+    let rows = tx.query(query, parameters).await?;
+    rows.iter().map(|row| read_application(&Columns::new("application", row))).collect()
 }
 
 /// The endpoints that a query gives, seen by a transaction that only reads.
@@ -146,8 +62,9 @@ async fn endpoints(tx: &Tx, query: &str, parameters: &[Parameter<'_>]) -> Attemp
     let node = tx.node();
     let rows = tx.query(query, parameters).await?;
     let read = |row| {
+        let columns = Columns::new("endpoint", row);
         let endpoint =
-            read_endpoint(row, |id, revision, sealed| node.settings(id, revision, || open(node, id, revision, sealed)));
+            read_endpoint(&columns, |id, revision, sealed| node.settings.get(&node.keyring, id, revision, sealed));
         endpoint.map(Arc::new)
     };
     rows.iter().map(read).collect()
@@ -157,7 +74,10 @@ async fn endpoints(tx: &Tx, query: &str, parameters: &[Parameter<'_>]) -> Attemp
 pub(crate) async fn endpoints_to_write(tx: &Tx, query: &str, parameters: &[Parameter<'_>]) -> Attempted<Vec<Endpoint>> {
     let node = tx.node();
     let rows = tx.query(query, parameters).await?;
-    let read = |row| read_endpoint(row, |id, revision, sealed| Ok(Arc::new(open(node, id, revision, sealed)?)));
+    let read = |row| {
+        let columns = Columns::new("endpoint", row);
+        read_endpoint(&columns, |id, revision, sealed| open_endpoint_settings(&node.keyring, id, revision, sealed))
+    };
     rows.iter().map(read).collect()
 }
 
@@ -244,14 +164,5 @@ impl Deed for At {
     async fn run(&self, tx: &Tx) -> Attempted<Self::Answer> {
         let (application, revision) = (Id(self.application.raw()), int(self.revision.0));
         endpoints(tx, ENDPOINTS_AT, &[(&application, Type::BYTEA), (&revision, Type::INT8)]).await
-    }
-}
-
-/// A status as its three columns: status, reason, since.
-pub(crate) fn status_columns(status: &EndpointStatus) -> (i16, Option<i16>, Option<i64>) {
-    match status {
-        EndpointStatus::Enabled => (0, None, None),
-        EndpointStatus::Disabled { since, reason } => (1, Some(disable_code(*reason).into()), Some(since.as_micros())),
-        EndpointStatus::Archived { since } => (2, None, Some(since.as_micros())),
     }
 }

@@ -3,26 +3,15 @@
 //! **Invariant:** a delivery is in `owed` exactly while an attempt is owed (pending, leased, or delivered with an extra
 //! attempt), otherwise in `ended`. Every deed that moves one deletes and inserts it in one transaction.
 
-use hookyard_model::{
-    ApplicationId, Delivery, DeliveryKey, DeliveryState, EndpointId, ExtraAttempt, Incarnation, MessageId, OrderKey,
-    Seq, Timestamp, Trigger,
-};
-use hookyard_record::{decode_cancel, decode_fail};
+use hookyard_model::{ApplicationId, Delivery, DeliveryKey, DeliveryState, OrderKey, Seq, Trigger};
+pub(crate) use hookyard_record::{CANCELLED, DELIVERED, FAILED, earlier};
+use hookyard_record::{read_state, read_trigger};
 use tokio_postgres::Row;
 
 use crate::column::Columns;
 use crate::fault::Attempted;
 
 const TABLE: &str = "delivery";
-
-/// Pending or leased.
-pub(crate) const OPEN: i16 = 0;
-/// Delivered, perhaps with an extra attempt.
-pub(crate) const DELIVERED: i16 = 1;
-/// Failed.
-pub(crate) const FAILED: i16 = 2;
-/// Cancelled.
-pub(crate) const CANCELLED: i16 = 3;
 
 /// The columns that [`DeliveryRow::read`] reads, of `owed AS o`.
 macro_rules! owed {
@@ -65,37 +54,15 @@ impl DeliveryRow {
     /// Reads a row.
     pub(crate) fn read(row: &Row) -> Attempted<Self> {
         let columns = Columns::new(TABLE, row);
-        let reason = columns.code_or_null(4, "reason")?;
-        let due = columns.time_or_null(5, "due")?;
-        let holder = match columns.get::<Option<i64>>(6, "holder")? {
-            None => None,
-            Some(_) => Some(Incarnation(columns.number(6, "holder")?)),
-        };
-        let state = match (columns.get(3, "state")?, due, holder) {
-            (OPEN, Some(due), None) => DeliveryState::Pending { due },
-            (OPEN, Some(due), Some(holder)) => DeliveryState::Leased { holder, due },
-            (DELIVERED, None, None) => DeliveryState::Delivered { extra: None },
-            (DELIVERED, Some(due), None) => DeliveryState::Delivered { extra: Some(ExtraAttempt::Waiting { due }) },
-            (DELIVERED, Some(due), Some(holder)) => {
-                DeliveryState::Delivered { extra: Some(ExtraAttempt::Leased { holder, due }) }
-            }
-            (FAILED, None, None) => {
-                DeliveryState::Failed(reason.and_then(decode_fail).ok_or_else(|| columns.corrupt("reason"))?)
-            }
-            (CANCELLED, None, None) => {
-                DeliveryState::Cancelled(reason.and_then(decode_cancel).ok_or_else(|| columns.corrupt("reason"))?)
-            }
-            _ => return Err(columns.corrupt("state")),
-        };
         Ok(Self {
             key: key(row)?,
-            seq: Seq(columns.number(2, "seq")?),
-            state,
+            seq: Seq(columns.get(2, "seq")?),
+            state: read_state(&columns, 3)?,
             order_key: columns.get::<Option<i64>>(7, "order_key")?.map(OrderKey),
-            charged: columns.number_of_integer(8, "charged")?,
-            round: columns.number_of_integer(9, "round")?,
-            variant: u8::try_from(columns.code(10, "variant")?).map_err(|_| columns.corrupt("variant"))?,
-            trigger: if columns.get(11, "manual")? { Trigger::Manual } else { Trigger::Scheduled },
+            charged: columns.get(8, "charged")?,
+            round: columns.get(9, "round")?,
+            variant: columns.get(10, "variant")?,
+            trigger: read_trigger(&columns, 11)?,
         })
     }
 
@@ -123,17 +90,5 @@ impl DeliveryRow {
 /// The key in the first two columns of a row.
 pub(crate) fn key(row: &Row) -> Attempted<DeliveryKey> {
     let columns = Columns::new(TABLE, row);
-    Ok(DeliveryKey {
-        message: MessageId::from_raw(columns.id(0, "message")?),
-        endpoint: EndpointId::from_raw(columns.id(1, "endpoint")?),
-    })
-}
-
-/// The earlier of two due times, either of which may be missing.
-pub(crate) fn earlier(a: Option<i64>, b: Option<i64>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
-    }
-    .map(Timestamp::from_micros)
+    Ok(DeliveryKey { message: columns.get(0, "message")?, endpoint: columns.get(1, "endpoint")? })
 }

@@ -48,7 +48,7 @@ impl Deed for Since {
             None => (0, 0),
             Some(row) => {
                 let columns = Columns::new("change", &row);
-                (columns.number::<u64>(0, "cursor")?, columns.number::<u64>(1, "cursor")?)
+                (columns.get::<u64>(0, "cursor")?, columns.get::<u64>(1, "cursor")?)
             }
         };
         let Some(after) = self.0.filter(|after| *after != cursor) else {

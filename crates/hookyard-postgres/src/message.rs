@@ -1,14 +1,8 @@
 //! Messages as rows.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use hookyard_model::{
-    ApplicationId, Channel, EndpointId, EventId, EventTime, Message, MessageId, OrganisationId, Payload, RawId,
-    Revision, Seq, Tag, Timestamp,
-};
+use hookyard_model::{Channel, EventId, EventTime, Message, Tag, Timestamp};
 use hookyard_ports::store::StoredMessage;
-use hookyard_record::{decode_origin, origin_code};
+use hookyard_record::{content_type, kept_headers, lines, origin_code, payload, read_message, targets};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -17,7 +11,6 @@ use crate::fault::Attempted;
 use crate::transaction::Tx;
 
 const TABLE: &str = "message";
-const JSON: &str = "application/json";
 
 /// Writes messages.
 pub(crate) const INSERT: &str = "INSERT INTO @message (id, seq, organisation, application, accepted, expires, revision, \
@@ -25,7 +18,7 @@ pub(crate) const INSERT: &str = "INSERT INTO @message (id, seq, organisation, ap
     targets, payload) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
     $18, $19)";
 
-/// The columns that [`read`] reads, of `message AS m`.
+/// The columns that [`read_message`] reads, of `message AS m`; [`read`] reads the payload after them.
 macro_rules! columns {
     () => {
         "m.id, m.seq, m.organisation, m.application, m.accepted, m.expires, m.revision, m.origin, m.origin_name, \
@@ -74,20 +67,6 @@ pub(crate) const DOWNWARDS: &str = page!("DESC");
 /// Payloads by their messages' ids.
 pub(crate) const PAYLOADS: &str = "SELECT id, payload FROM @message WHERE id = ANY($1) AND id >= $2 AND id <= $3";
 
-/// Lines, or nothing where there is none.
-fn lines<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut text = names.next()?.to_owned();
-    for name in names {
-        text.push('\n');
-        text.push_str(name);
-    }
-    Some(text)
-}
-
-fn ids(targets: &[EndpointId]) -> Vec<u8> {
-    targets.iter().flat_map(|target| *target.raw().as_bytes()).collect()
-}
-
 /// Writes messages, each with its place in the order.
 pub(crate) async fn insert(tx: &Tx, messages: &[(&Message, i64)]) -> Attempted<()> {
     /// One value of each message.
@@ -100,9 +79,6 @@ pub(crate) async fn insert(tx: &Tx, messages: &[(&Message, i64)]) -> Attempted<(
     let origins: Vec<(u8, Option<String>)> = each!(|message| origin_code(&message.origin));
     let (origin, origin_name): (Vec<i16>, Vec<Option<String>>) =
         origins.into_iter().map(|(code, name)| (i16::from(code), name.as_deref().map(text))).unzip();
-    let kept_headers = each!(|message| (!message.kept_headers.is_empty())
-        .then(|| serde_json::to_string(&message.kept_headers).expect("pairs of texts have a JSON form")));
-    let content_types = each!(|message| (message.content_type != JSON).then(|| text(&message.content_type)));
     let written = tx
         .execute(
             INSERT,
@@ -122,9 +98,9 @@ pub(crate) async fn insert(tx: &Tx, messages: &[(&Message, i64)]) -> Attempted<(
                 (&each!(|message| message.event_time.as_ref().map(EventTime::text)), Type::TEXT_ARRAY),
                 (&each!(|message| lines(message.channels.iter().map(Channel::as_str))), Type::TEXT_ARRAY),
                 (&each!(|message| lines(message.tags.iter().map(Tag::as_str))), Type::TEXT_ARRAY),
-                (&content_types, Type::TEXT_ARRAY),
-                (&kept_headers, Type::TEXT_ARRAY),
-                (&each!(|message| message.targets.as_deref().map(ids)), Type::BYTEA_ARRAY),
+                (&each!(|message| content_type(message).map(text)), Type::TEXT_ARRAY),
+                (&each!(|message| kept_headers(message)), Type::TEXT_ARRAY),
+                (&each!(|message| targets(message)), Type::BYTEA_ARRAY),
                 (&each!(|message| message.payload.bytes().map(|bytes| &bytes[..])), Type::BYTEA_ARRAY),
             ],
         )
@@ -141,51 +117,6 @@ pub(crate) async fn by_ids(tx: &Tx, ids: &[Id]) -> Attempted<Vec<StoredMessage>>
 
 /// Reads a row of [`BY_ID`] and its like.
 pub(crate) fn read(row: &Row) -> Attempted<StoredMessage> {
-    let payload: Option<&[u8]> = Columns::new(TABLE, row).get(18, "payload")?;
-    read_with(row, payload_of(payload))
-}
-
-/// A payload as it is kept.
-pub(crate) fn payload_of(bytes: Option<&[u8]>) -> Payload {
-    bytes.map_or(Payload::Expunged, |bytes| Payload::Kept(Bytes::copy_from_slice(bytes)))
-}
-
-/// Reads a row of [`DOWNWARDS`] and its like; its payload is the one that is given.
-pub(crate) fn read_with(row: &Row, payload: Payload) -> Attempted<StoredMessage> {
     let columns = Columns::new(TABLE, row);
-    let origin = decode_origin(columns.code(7, "origin")?, columns.get(8, "origin_name")?);
-    let kept_headers = match columns.get::<Option<&str>>(16, "kept_headers")? {
-        None => Vec::new(),
-        Some(text) => serde_json::from_str(text).map_err(|_| columns.corrupt("kept_headers"))?,
-    };
-    let targets = match columns.get::<Option<&[u8]>>(17, "targets")? {
-        None => None,
-        Some(bytes) => {
-            let (ids, rest) = bytes.as_chunks::<20>();
-            if !rest.is_empty() {
-                return Err(columns.corrupt("targets"));
-            }
-            Some(ids.iter().map(|id| EndpointId::from_raw(RawId::from_bytes(*id))).collect())
-        }
-    };
-    let message = Message {
-        id: MessageId::from_raw(columns.id(0, "id")?),
-        organisation: OrganisationId::from_raw(columns.id(2, "organisation")?),
-        application: ApplicationId::from_raw(columns.id(3, "application")?),
-        event_type: columns.parse(10, "event_type")?,
-        event_id: columns.parse_or_null(11, "event_id")?,
-        event_time: columns.parse_or_null(12, "event_time")?,
-        accepted: columns.time(4, "accepted")?,
-        channels: columns.lines(13, "channels")?,
-        tags: columns.lines(14, "tags")?,
-        content_type: columns.get::<Option<&str>>(15, "content_type")?.unwrap_or(JSON).to_owned(),
-        payload,
-        kept_headers,
-        origin: origin.ok_or_else(|| columns.corrupt("origin"))?,
-        targets,
-        revision: Revision(columns.number(6, "revision")?),
-        deliver_at: columns.time_or_null(9, "deliver_at")?,
-        expires: columns.time(5, "expires")?,
-    };
-    Ok(StoredMessage { seq: Seq(columns.number(1, "seq")?), message: Arc::new(message) })
+    read_message(&columns, payload(columns.get(18, "payload")?))
 }

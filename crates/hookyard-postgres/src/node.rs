@@ -1,13 +1,13 @@
 //! What every deed and read of an open store can reach, and how a deed is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_model::{EndpointId, EndpointSettings, Incarnation, Revision};
+use hookyard_model::Incarnation;
 use hookyard_ports::{Clock, Metrics, Rng, StoreError};
-use hookyard_record::Keyring;
+use hookyard_record::{Keyring, OpenedSettings};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -17,8 +17,6 @@ use crate::pool::{Pools, Share};
 use crate::schema::Schema;
 use crate::transaction::{Mode, Tx};
 
-/// Endpoints whose opened settings are remembered: enough for every lane that has work at once.
-const SETTINGS_KEPT: usize = 4_096;
 /// How often a deed begins again when others were faster, before its caller is asked to come back.
 const ROUNDS: usize = 8;
 /// How long a deed may take that nobody waits for who has something better to do meanwhile.
@@ -48,7 +46,8 @@ pub(crate) struct Node {
     /// Days that are over and stay, and when that was said.
     pub(crate) reported: Mutex<BTreeSet<(Day, Day)>>,
     woken: watch::Sender<u64>,
-    settings: Mutex<HashMap<(EndpointId, Revision), Arc<EndpointSettings>>>,
+    /// Only reads use it: a transaction that writes may see a form of its own that will never be.
+    pub(crate) settings: OpenedSettings,
 }
 
 /// What a node begins with.
@@ -99,7 +98,7 @@ impl Node {
             pruned_to: Mutex::new(None),
             reported: Mutex::new(BTreeSet::new()),
             woken: watch::Sender::new(0),
-            settings: Mutex::new(HashMap::new()),
+            settings: OpenedSettings::default(),
         }
     }
 
@@ -157,26 +156,5 @@ impl Node {
     /// Tells when [`Node::wake`] is called.
     pub(crate) fn wakes(&self) -> watch::Receiver<u64> {
         self.woken.subscribe()
-    }
-
-    /// The settings of a form of an endpoint, opened by `open` if they were not lately.
-    ///
-    /// A committed form never changes, so what is remembered is right for as long as it is remembered. Only reads use it:
-    /// a transaction that writes may see a form of its own that will never be.
-    pub(crate) fn settings<E>(
-        &self,
-        endpoint: EndpointId,
-        revision: Revision,
-        open: impl FnOnce() -> Result<EndpointSettings, E>,
-    ) -> Result<Arc<EndpointSettings>, E> {
-        if let Some(settings) = self.settings.lock().get(&(endpoint, revision)) {
-            return Ok(Arc::clone(settings));
-        }
-        let opened = Arc::new(open()?);
-        let mut settings = self.settings.lock();
-        if settings.len() >= SETTINGS_KEPT {
-            settings.clear();
-        }
-        Ok(Arc::clone(settings.entry((endpoint, revision)).or_insert(opened)))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hookyard_model::{Attempt, EndpointId, Timestamp};
 use hookyard_ports::store::RollupRow;
-use hookyard_record::{OUTCOMES, outcome_code};
+use hookyard_record::{Counts, OUTCOMES, first_minute};
 use tokio_postgres::types::Type;
 
 use crate::column::{Columns, Id, int};
@@ -27,19 +27,12 @@ pub(crate) const ADD: &str = "INSERT INTO @rollup AS r (endpoint, minute, incarn
 pub(crate) const READ: &str = "SELECT endpoint, minute, outcomes, latency FROM @rollup \
     WHERE endpoint = $1 AND minute >= $2 AND minute < $3 ORDER BY minute";
 
-/// Counts by outcome and by latency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Counts {
-    outcomes: [i64; OUTCOMES.len()],
-    latency: [i64; BUCKETS],
-}
-
 /// Counts for many endpoints and minutes, not yet written.
 #[derive(Debug, Default)]
 pub(crate) struct Rollups(BTreeMap<(EndpointId, i64), Counts>);
 
 /// An array as the database reads it from text: a list of lists has no other form as a parameter.
-fn array(counts: &[i64]) -> String {
+pub(crate) fn array(counts: &[u64]) -> String {
     let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
     format!("{{{}}}", counts.join(","))
 }
@@ -48,12 +41,7 @@ impl Rollups {
     /// Adds one attempt to the minute in which it started.
     pub(crate) fn add(&mut self, attempt: &Attempt) {
         let minute = attempt.started.as_seconds().div_euclid(60);
-        let counts = self
-            .0
-            .entry((attempt.endpoint, minute))
-            .or_insert(Counts { outcomes: [0; OUTCOMES.len()], latency: [0; BUCKETS] });
-        counts.outcomes[usize::from(outcome_code(&attempt.outcome))] += 1;
-        counts.latency[RollupRow::bucket(attempt.timings.total)] += 1;
+        self.0.entry((attempt.endpoint, minute)).or_default().add(&attempt.outcome, attempt.timings.total);
     }
 
     /// Writes them.
@@ -64,8 +52,9 @@ impl Rollups {
         let incarnation = int(tx.node().incarnation.0);
         let (endpoints, minutes): (Vec<Id>, Vec<i64>) =
             self.0.keys().map(|(endpoint, minute)| (Id(endpoint.raw()), *minute)).unzip();
+        let parts = self.0.values().map(Counts::parts);
         let (outcomes, latency): (Vec<String>, Vec<String>) =
-            self.0.values().map(|counts| (array(&counts.outcomes), array(&counts.latency))).unzip();
+            parts.map(|(outcomes, latency)| (array(outcomes), array(latency))).unzip();
         tx.execute(
             ADD,
             &[
@@ -79,12 +68,6 @@ impl Rollups {
         .await
         .map(drop)
     }
-}
-
-/// The first minute that begins at `at` or later.
-fn first_minute(at: Timestamp) -> i64 {
-    let micros = at.as_micros();
-    micros.div_euclid(60_000_000) + i64::from(micros.rem_euclid(60_000_000) != 0)
 }
 
 /// An endpoint's rollups whose minute begins in `since..until`.
@@ -106,8 +89,8 @@ impl Deed for Read {
         for row in tx.query(READ, &parameters).await? {
             let columns = Columns::new("rollup", &row);
             let (outcomes, latency) = minutes.entry(columns.get(1, "minute")?).or_default();
-            add(outcomes, &columns.get::<Vec<i64>>(2, "outcomes")?);
-            add(latency, &columns.get::<Vec<i64>>(3, "latency")?);
+            add(outcomes, &row.try_get::<_, Vec<i64>>(2).map_err(|_| columns.corrupt("outcomes"))?);
+            add(latency, &row.try_get::<_, Vec<i64>>(3).map_err(|_| columns.corrupt("latency"))?);
         }
         let read = |(minute, (outcomes, mut latency)): (i64, (Vec<u64>, Vec<u64>))| {
             let named = OUTCOMES.iter().zip(outcomes).filter(|(_, count)| *count > 0);

@@ -79,7 +79,7 @@ impl Deed for Resend {
         };
         let columns = Columns::new("endpoint", &endpoint);
         let is_ours = columns.id(1, "application")? == self.application.raw();
-        if !is_ours || columns.code(2, "status")? == crate::configuration::ARCHIVED {
+        if !is_ours || columns.get::<i16>(2, "status")? == crate::configuration::ARCHIVED {
             return Ok(Resent::NotFound);
         }
         if message.is_expunged {

@@ -55,7 +55,7 @@ impl Deed for Claim {
         let mut enabled = HashMap::new();
         for row in tx.query(ENABLED, &[(&ids, Type::BYTEA_ARRAY)]).await? {
             let columns = Columns::new("endpoint", &row);
-            enabled.insert(EndpointId::from_raw(columns.id(0, "id")?), Revision(columns.number(1, "revision")?));
+            enabled.insert(EndpointId::from_raw(columns.id(0, "id")?), Revision(columns.get(1, "revision")?));
         }
         let mut work = Work { now: self.now, enabled, claimed: Vec::new(), messages: HashMap::new(), called_off: 0 };
         let rooms = self.rooms.iter().filter(|room| work.enabled.contains_key(&room.endpoint));

@@ -225,7 +225,7 @@ impl Age {
         }
         let rows = match tx.find(COUNT, &limited).await? {
             None => 0,
-            Some(row) => Columns::new("message", &row).number(0, "count")?,
+            Some(row) => Columns::new("message", &row).get(0, "count")?,
         };
         if let Some(row) = tx.find(HIGHEST, &range).await? {
             mark::remember(tx, Columns::new("message", &row).id(0, "id")?).await?;

@@ -1,6 +1,6 @@
 //! Frees what dead incarnations hold, and logs each as interrupted.
 
-use hookyard_model::{ApplicationId, Attempt, AttemptId, Outcome, Timestamp, Timings, limits};
+use hookyard_model::{Attempt, AttemptId, Timestamp, limits};
 use hookyard_ports::StoreError;
 use tokio_postgres::types::Type;
 
@@ -81,21 +81,8 @@ impl Rescue {
         let rows = tx.query(HELD_BY_DEAD, &[(&dead, Type::INT8_ARRAY), (&limit, Type::INT8)]).await?;
         let interrupted = |(row, id): (&tokio_postgres::Row, &AttemptId)| {
             let held = DeliveryRow::read(row)?;
-            let application = ApplicationId::from_raw(Columns::new("endpoint", row).id(12, "application")?);
-            Ok(Attempt {
-                id: *id,
-                message: held.key.message,
-                endpoint: held.key.endpoint,
-                application,
-                trigger: held.trigger,
-                outcome: Outcome::Interrupted,
-                started: self.now,
-                timings: Timings::default(),
-                peer: None,
-                url: String::new(),
-                request_headers: String::new(),
-                response: None,
-            })
+            let application = Columns::new("endpoint", row).get(12, "application")?;
+            Ok(Attempt::interrupted(*id, held.key, application, held.trigger, self.now))
         };
         rows.iter().zip(&self.attempt_ids).map(interrupted).collect()
     }

@@ -90,7 +90,7 @@ async fn change(
 ) -> Attempted<()> {
     let revised = tx.find(NEW_REVISION, &[(&Id(endpoint.application.raw()), Type::BYTEA)]).await?;
     let revised = revised.ok_or_else(|| Fault::corrupt("endpoint", "application", endpoint.id))?;
-    let revision = Revision(Columns::new("application", &revised).number(1, "revision")?);
+    let revision = Revision(Columns::new("application", &revised).get(1, "revision")?);
     let form = Form::new(tx, (endpoint.id, revision), &endpoint.settings, status, endpoint.declared.as_ref());
     write_forms(tx, &[form.noting(failing_since)], now).await
 }
@@ -199,11 +199,11 @@ pub(super) async fn after_attempts(tx: &Tx, changes: BTreeMap<EndpointId, Vec<En
     for row in tx.query(NOTED, &[(&ids, Type::BYTEA_ARRAY)]).await? {
         let columns = Columns::new("endpoint", &row);
         let id = EndpointId::from_raw(columns.id(0, "id")?);
-        let status = columns.code(1, "status")?;
+        let status = columns.get::<i16>(1, "status")?;
         if status == configuration::ARCHIVED {
             continue;
         }
-        let noted = columns.time_or_null(2, "failing_since")?;
+        let noted = columns.get::<Option<Timestamp>>(2, "failing_since")?;
         let (mut failing_since, mut disabled) = (noted, None);
         for change in changes.get(&id).into_iter().flatten() {
             match *change {

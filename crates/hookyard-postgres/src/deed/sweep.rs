@@ -37,11 +37,11 @@ impl Deed for Sweep {
         for row in tx.query(OFF, &[]).await? {
             let columns = Columns::new("endpoint", &row);
             let id = EndpointId::from_raw(columns.id(0, "id")?);
-            let (reason, before) = if columns.code(1, "status")? == ARCHIVED {
+            let (reason, before) = if columns.get::<i16>(1, "status")? == ARCHIVED {
                 (CancelReason::EndpointRemoved, i64::MAX)
             } else {
                 let held_since = self.now.minus(limits::HELD);
-                if columns.time(2, "since")? >= held_since {
+                if columns.get::<Timestamp>(2, "since")? >= held_since {
                     continue;
                 }
                 (CancelReason::HeldTooLong, held_since.as_micros())

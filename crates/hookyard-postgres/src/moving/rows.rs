@@ -11,6 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::statements;
 use crate::column::Parameter;
 use crate::fault::{Attempted, Fault};
+use crate::rollup::array;
 use crate::transaction::Tx;
 
 /// Values of one column of many rows, as a parameter.
@@ -62,12 +63,6 @@ fn counts(row: &tokio_postgres::Row) -> Attempted<Counts> {
     let read: Option<(Vec<u64>, Vec<u64>)> = of(2).zip(of(3));
     let counts = read.and_then(|(outcomes, latency)| Counts::from_parts(&outcomes, &latency));
     counts.ok_or_else(|| Fault::corrupt("rollup", "outcomes", "?"))
-}
-
-/// An array as the database reads it from text: a list of lists has no other form as a parameter.
-fn array(counts: &[u64]) -> String {
-    let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-    format!("{{{}}}", counts.join(","))
 }
 
 /// Writes rows, all or none.

@@ -2,9 +2,10 @@
 
 use hookyard_model::{ApplicationId, Attempt, AttemptId, Timestamp};
 use hookyard_ports::store::{AttemptQuery, Page};
+use hookyard_record::{Pages, Step, Walk};
 use tokio_postgres::types::Type;
 
-use super::page::{Pages, Step, Walk, examined, given};
+use super::page::{examined, given};
 use crate::attempt;
 use crate::column::{Columns, Id};
 use crate::fault::Attempted;
@@ -63,7 +64,7 @@ impl Deed for List {
         ];
         for row in &tx.query(walk.of(upwards, downwards), &parameters).await? {
             let columns = Columns::new("attempt", row);
-            match pages.step(columns.id(0, "id")?, columns.get(22, "id")?, columns.get(23, "outcome")?) {
+            match pages.step_to(columns.get(22, "n")?, columns.id(0, "id")?, columns.get(23, "wanted")?) {
                 Step::Take => pages.take(attempt::read(row)?, 0),
                 Step::Skip => {}
                 Step::Stop => break,

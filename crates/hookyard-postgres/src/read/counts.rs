@@ -34,7 +34,7 @@ const BYTES: &str = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int
 
 async fn count(tx: &Tx, query: &str) -> Attempted<u64> {
     let Some(row) = tx.find(query, &[(&COUNTED, Type::INT8)]).await? else { return Ok(0) };
-    Columns::new("owed", &row).number(0, "count")
+    Columns::new("owed", &row).get(0, "count")
 }
 
 /// What is pending and what is leased: exact up to [`COUNTED`] each, beyond it about right.
@@ -44,7 +44,7 @@ async fn open(tx: &Tx) -> Attempted<(u64, u64)> {
     if pending >= counted || leased >= counted {
         let estimate = match tx.find(ESTIMATE, &[]).await? {
             None => 0,
-            Some(row) => Columns::new("owed", &row).number::<u64>(0, "count")?,
+            Some(row) => Columns::new("owed", &row).get::<u64>(0, "count")?,
         };
         if pending >= counted {
             pending = pending.max(estimate.saturating_sub(leased));
@@ -112,7 +112,7 @@ async fn bytes(tx: &Tx) -> Attempted<u64> {
         return Ok(bytes);
     }
     let Some(row) = tx.find(BYTES, &[(&node.schema.name(), Type::TEXT)]).await? else { return Ok(0) };
-    let bytes: u64 = Columns::new("meta", &row).number(0, "bytes")?;
+    let bytes: u64 = Columns::new("meta", &row).get(0, "bytes")?;
     node.metrics.store_bytes.set(int(bytes));
     *node.bytes.lock() = Some((now, bytes));
     Ok(bytes)

@@ -91,7 +91,7 @@ pub(crate) async fn due(tx: &Tx, after: Option<EndpointId>, limit: usize) -> Att
     for row in tx.query(DUE, &[(&after, Type::BYTEA), (&bound(limit), Type::INT8)]).await? {
         let columns = Columns::new("endpoint", &row);
         if let Some(first) = earlier(columns.get(1, "due")?, columns.get(2, "due")?) {
-            due.push(Due { endpoint: EndpointId::from_raw(columns.id(0, "id")?), first });
+            due.push(Due { endpoint: columns.get(0, "id")?, first });
         }
     }
     Ok(due)

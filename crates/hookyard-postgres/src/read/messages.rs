@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hookyard_model::{ApplicationId, Channel, EventType, Message, MessageId, Payload, Timestamp};
 use hookyard_ports::store::{MessageQuery, MessageRef, Page, Payloads, StoredMessage};
+use hookyard_record::{Pages, Step, Walk, payload, read_message};
 use tokio_postgres::types::Type;
 
-use super::page::{Pages, Step, Walk, examined, given};
+use super::page::{examined, given};
 use crate::column::{Columns, Id};
 use crate::fault::Attempted;
-use crate::message::{self, payload_of};
+use crate::message;
 use crate::node::Deed;
 use crate::transaction::{Mode, Tx};
 
@@ -70,13 +71,13 @@ impl Deed for List {
         ];
         for row in &tx.query(walk.of(message::UPWARDS, message::DOWNWARDS), &parameters).await? {
             let columns = Columns::new("message", row);
-            match pages.step(columns.id(0, "id")?, columns.get(18, "id")?, columns.get(19, "event_type")?) {
+            match pages.step_to(columns.get(18, "n")?, columns.id(0, "id")?, columns.get(19, "wanted")?) {
                 Step::Take => {
                     let bytes = match query.payloads {
-                        Payloads::Read => columns.number(20, "payload")?,
+                        Payloads::Read => columns.get(20, "payload")?,
                         Payloads::LeftOut => 0,
                     };
-                    pages.take(message::read_with(row, Payload::Kept(Bytes::new()))?, bytes);
+                    pages.take(read_message(&columns, Payload::Kept(Bytes::new()))?, bytes);
                 }
                 Step::Skip => {}
                 Step::Stop => break,
@@ -103,7 +104,7 @@ async fn payloads(tx: &Tx, items: &[StoredMessage]) -> Attempted<HashMap<Message
         [(&ids, Type::BYTEA_ARRAY), (first, Type::BYTEA), (last, Type::BYTEA)];
     let read = |row| {
         let columns = Columns::new("message", row);
-        Ok((MessageId::from_raw(columns.id(0, "id")?), payload_of(columns.get(1, "payload")?)))
+        Ok((columns.get(0, "id")?, payload(columns.get(1, "payload")?)))
     };
     tx.query(message::PAYLOADS, &parameters).await?.iter().map(read).collect()
 }
