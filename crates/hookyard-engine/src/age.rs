@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
         if let Err(error) = age(&shared).await {
-            tracing::warn!(%error, "ageing could not be finished; trying again in a while");
+            shared.complain(&error, "ageing could not be finished");
         }
         let idle = shared.lanes.lock().forget_idle(shared.parts.clock.monotonic());
         for id in idle {
@@ -67,7 +67,7 @@ pub(crate) async fn gauge(shared: Arc<Shared>) {
                 metrics.oldest_due_seconds.set(i64::try_from(waiting).unwrap_or(i64::MAX));
                 metrics.store_bytes.set(i64::try_from(overview.bytes).unwrap_or(i64::MAX));
             }
-            Err(error) => tracing::warn!(%error, "the store's gauges could not be read"),
+            Err(error) => shared.complain(&error, "the store's gauges could not be read"),
         }
     }
 }

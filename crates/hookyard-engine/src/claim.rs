@@ -26,12 +26,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if now >= sweep_at {
             sweep_at = now + shared.parts.settings.due_sweep;
             if let Err(error) = sweep(&shared).await {
-                tracing::warn!(%error, "the due index could not be read; trying again");
+                shared.complain(&error, "the due index could not be read");
                 sweep_at = now + PAUSE;
             }
         }
         if let Err(error) = step(&shared).await {
-            tracing::warn!(%error, "due deliveries could not be claimed; trying again");
+            shared.complain(&error, "due deliveries could not be claimed");
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
@@ -106,7 +106,7 @@ async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
         if known.is_none_or(|known| known.revision < claimed.endpoint_revision) {
             // If it cannot be read, the known form serves; the change watcher brings the new one.
             if let Err(error) = shared.refresh(id).await {
-                tracing::warn!(%error, endpoint = %id, "an endpoint's new form could not be read");
+                shared.complain(&error, &format!("the new form of endpoint `{id}` could not be read"));
             }
         }
         brought.entry(id).or_default().push(Handed { delivery: claimed.delivery, message: claimed.message });

@@ -19,6 +19,7 @@ mod lane;
 mod lanes;
 mod memory;
 mod operational;
+mod outage;
 mod prepared;
 mod reconcile;
 mod release;
@@ -68,6 +69,7 @@ impl Engine {
             lanes: Mutex::new(Lanes::new(&parts.settings)),
             confirmed: Mutex::new(parts.clock.monotonic()),
             unbroken: Mutex::new(parts.clock.monotonic()),
+            outage: outage::Outage::default(),
             parts,
             finished,
             given_back,

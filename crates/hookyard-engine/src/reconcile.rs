@@ -38,7 +38,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 shared.give_back_keys(lost.into_iter().collect());
                 suspects = fresh;
             }
-            Err(error) => tracing::warn!(%error, "the leases of this node could not be compared with the store's"),
+            Err(error) => shared.complain(&error, "the leases of this node could not be compared with the store's"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut given_back: mpsc::UnboundedRece
                 break;
             };
             if !(error.is_retryable() && shared.stop.is_cancelled()) {
-                tracing::warn!(%error, count = keys.len(), "leases were not given back; they are found again by comparison");
+                shared.complain(&error, "leases were not given back, and are found again by comparison");
                 break;
             }
             tokio::select! {

@@ -62,9 +62,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         };
         pause = if result.is_ok() { HEARTBEAT } else { AGAIN };
         match result {
-            Ok(0) => {}
-            Ok(_) => shared.claim.notify_one(),
-            Err(error) => tracing::warn!(%error, "the store did not confirm this node's heartbeat"),
+            Ok(freed) => {
+                shared.calm_down();
+                if freed > 0 {
+                    shared.claim.notify_one();
+                }
+            }
+            Err(error) => shared.complain(&error, "the store did not confirm this node's heartbeat"),
         }
     }
 }

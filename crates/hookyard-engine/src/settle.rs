@@ -172,7 +172,7 @@ async fn settle(shared: &Shared, batch: &[Made]) -> Vec<Told> {
                 return vec![Told::Refused];
             }
         }
-        tracing::warn!(%error, count = batch.len(), "the store cannot take finished attempts; trying again");
+        shared.complain(&error, "the store cannot take finished attempts");
         tokio::select! {
             biased;
             () = shared.kill.cancelled() => return Vec::new(),

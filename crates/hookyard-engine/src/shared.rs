@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::Settings;
 use crate::encode::Threads;
 use crate::lanes::{Lanes, Start};
+use crate::outage::Outage;
 use crate::prepared::Prepared;
 use crate::settle::Finished;
 
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) confirmed: Mutex<Duration>,
     /// Since when this incarnation was never taken for dead, by the monotonic clock: leases from before may be with others.
     pub(crate) unbroken: Mutex<Duration>,
+    /// Whether the store is away, and what the log has said of it.
+    pub(crate) outage: Outage,
     pub(crate) tracker: TaskTracker,
     /// Where large payloads are encoded.
     pub(crate) encoders: Threads,
@@ -127,7 +130,7 @@ impl Shared {
         loop {
             match question().await {
                 Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "the store cannot answer; trying again");
+                    self.complain(&error, "the store cannot say what an attempt needs");
                     tokio::time::sleep(PAUSE).await;
                 }
                 answer => return answer,

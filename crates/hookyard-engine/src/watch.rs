@@ -34,7 +34,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Err(error) => Err(error),
         };
         if let Err(error) = result {
-            tracing::warn!(%error, "changes of endpoints could not be read; trying again");
+            shared.complain(&error, "changes of endpoints could not be read");
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
