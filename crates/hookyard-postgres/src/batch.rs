@@ -71,6 +71,7 @@ impl<G: Group> Batches<G> {
 
 async fn work<G: Group>(node: Arc<Node>, mut waiting: mpsc::Receiver<(G::Ask, Answer<G>)>) {
     let mut taken = Vec::new();
+    let mut is_failing = false;
     while waiting.recv_many(&mut taken, limits::GROUP_COMMIT).await > 0 {
         let mut rest = taken.drain(..).peekable();
         while rest.peek().is_some() {
@@ -80,16 +81,17 @@ async fn work<G: Group>(node: Arc<Node>, mut waiting: mpsc::Receiver<(G::Ask, An
                 asks.push(ask);
                 answers.push(answer);
             }
-            write::<G>(&node, asks, answers).await;
+            write::<G>(&node, asks, answers, &mut is_failing).await;
         }
     }
 }
 
-/// Does a group, or each of it alone.
-async fn write<G: Group>(node: &Arc<Node>, asks: Vec<G::Ask>, answers: Vec<Answer<G>>) {
+/// Does a group, or each of it alone. What keeps failing is said once until something succeeds: callers hear it each time.
+async fn write<G: Group>(node: &Arc<Node>, asks: Vec<G::Ask>, answers: Vec<Answer<G>>, is_failing: &mut bool) {
     let group = G::of(asks);
     let fault = match node.attempt(&group).await {
         Ok(done) => {
+            *is_failing = false;
             node.metrics.commit_deeds.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
             // A caller who went away does not need the answer; the deed is done all the same.
             answers.into_iter().zip(done).for_each(|(answer, done)| drop(answer.send(done)));
@@ -99,12 +101,13 @@ async fn write<G: Group>(node: &Arc<Node>, asks: Vec<G::Ask>, answers: Vec<Answe
     };
     if answers.len() > 1 && !fault.is_outage() {
         for (ask, answer) in group.into_asks().into_iter().zip(answers) {
-            Box::pin(write::<G>(node, vec![ask], vec![answer])).await;
+            Box::pin(write::<G>(node, vec![ask], vec![answer], is_failing)).await;
         }
         return;
     }
     let error = fault.into_error();
-    if !matches!(error, StoreError::Conflict { .. }) {
+    if !*is_failing && !matches!(error, StoreError::Conflict { .. }) {
+        *is_failing = true;
         tracing::warn!(%error, deeds = answers.len(), "deeds failed and were rolled back");
     }
     for answer in answers {

@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -15,7 +15,7 @@ use crate::config::{Environment, LogFormat};
 /// Starts the log of a server.
 pub(crate) fn start(filter: &str, format: LogFormat) {
     // The settings have checked the filter.
-    let filter: Targets = filter.parse().unwrap_or_default();
+    let filter = quiet(filter.parse().unwrap_or_default());
     let layer = match format {
         LogFormat::Text => fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
@@ -31,6 +31,13 @@ pub(crate) fn start_for_command() {
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(tracing::Level::WARN));
     let layer = fmt::layer().with_writer(io::stderr).without_time().with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+}
+
+/// The filter without what a library says of every connection that breaks: the store says what it means, and once.
+fn quiet(filter: Targets) -> Targets {
+    const BREAKS: &str = "deadpool";
+    let is_asked = filter.iter().any(|(target, _)| target.starts_with(BREAKS));
+    if is_asked { filter } else { filter.with_target(BREAKS, LevelFilter::OFF) }
 }
 
 /// Has a panic of a request or an attempt written to the log, in the log's own form, instead of raw lines between.
