@@ -88,13 +88,13 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn run(seed: u64, place: Place) -> Tally {
+    // It outlives the world with all its tasks: they may hold connections, and a runtime is not dropped within another one.
+    let place = Arc::new(place);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime for the simulation");
-    // It outlives the world: a runtime is not dropped within another one.
-    let place = Arc::new(place);
     runtime.block_on(async {
         let mut world = World::new(seed, Arc::clone(&place));
         world.live().await;
