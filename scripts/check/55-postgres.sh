@@ -55,6 +55,8 @@ fi
 cd "$OLDPWD"
 export HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres
 cargo nextest run --locked --package hookyard-postgres
+# The engine in a simulated world over it: three workers that crash, and calls that fail.
+cargo nextest run --locked --package hookyard-simulation -E 'test(/^a_database_/)'
 # Whole nodes on it; those that stop, restart or fill up a server start their own.
 cargo nextest run --locked --package hookyard --test postgres
 
@@ -100,5 +102,7 @@ if [[ ${#as[@]} -gt 0 ]]; then chown postgres "$place/users" "$place/pooler.ini"
 # What listens, what cuts connections and what reads plans needs the server itself.
 HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$pooler/postgres \
   cargo nextest run --locked --package hookyard-postgres -E 'test(/^conformance::/) | test(/^keeping::/)'
+HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$pooler/postgres SEEDS=3 \
+  cargo nextest run --locked --package hookyard-simulation -E 'test(/^a_database_/)'
 printf -- '-- nor behind the pooler\n'
 killed 3 "postgres://postgres@127.0.0.1:$pooler/postgres"
