@@ -33,6 +33,20 @@ pub(crate) const APPLICATIONS: &str = concat!(
     "WHERE a.organisation = $1 AND a.id > $2 AND a.archived IS NULL ORDER BY a.id LIMIT $3"
 );
 
+/// The application of an organisation that was archived last, of those with an id or of those with a uid.
+pub(crate) const ARCHIVED_APPLICATION: &str = concat!(
+    "SELECT ",
+    application!(),
+    "WHERE a.organisation = $1 AND (a.id = $2 OR a.uid = $3) AND a.archived IS NOT NULL \
+     ORDER BY a.archived DESC, a.id DESC LIMIT 1"
+);
+/// The applications of an organisation that are archived, after an id.
+pub(crate) const ARCHIVED_APPLICATIONS: &str = concat!(
+    "SELECT ",
+    application!(),
+    "WHERE a.organisation = $1 AND a.id > $2 AND a.archived IS NOT NULL ORDER BY a.id LIMIT $3"
+);
+
 /// Endpoints in their present form, by their ids.
 pub(crate) const ENDPOINTS_BY_ID: &str = "SELECT e.id, e.application, e.uid, e.revision, e.status, e.reason, e.since, \
     e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings, a.metadata FROM @endpoint e \
@@ -81,16 +95,17 @@ pub(crate) async fn endpoints_to_write(tx: &Tx, query: &str, parameters: &[Param
     rows.iter().map(read).collect()
 }
 
-/// The applications of an organisation that are not archived, after an id.
+/// The applications of an organisation that a query lists after an id: [`APPLICATIONS`] or [`ARCHIVED_APPLICATIONS`].
 pub(crate) async fn applications_of(
     tx: &Tx,
+    query: &str,
     organisation: OrganisationId,
     after: Option<ApplicationId>,
     limit: usize,
 ) -> Attempted<Vec<Application>> {
     let after = after.map_or(Vec::new(), |after| after.raw().as_bytes().to_vec());
     let (organisation, limit) = (Id(organisation.raw()), bound(limit));
-    applications(tx, APPLICATIONS, &[(&organisation, Type::BYTEA), (&after, Type::BYTEA), (&limit, Type::INT8)]).await
+    applications(tx, query, &[(&organisation, Type::BYTEA), (&after, Type::BYTEA), (&limit, Type::INT8)]).await
 }
 
 /// An application that is not archived with its endpoints that are not.
@@ -122,8 +137,30 @@ impl Deed for View {
     }
 }
 
-/// The applications of an organisation that are not archived.
+/// The application that was archived last, of those with an id or of those with a uid.
+pub(crate) struct Archived {
+    pub(crate) organisation: OrganisationId,
+    pub(crate) reference: ApplicationRef,
+}
+
+impl Deed for Archived {
+    type Answer = Option<Application>;
+    const MODE: Mode = Mode::Read;
+
+    async fn run(&self, tx: &Tx) -> Attempted<Self::Answer> {
+        let (id, uid) = match &self.reference {
+            ApplicationRef::Id(id) => (Some(Id(id.raw())), None),
+            ApplicationRef::Uid(uid) => (None, Some(uid.as_str())),
+        };
+        let organisation = Id(self.organisation.raw());
+        let by = [(&organisation as &_, Type::BYTEA), (&id as &_, Type::BYTEA), (&uid as &_, Type::TEXT)];
+        Ok(applications(tx, ARCHIVED_APPLICATION, &by).await?.into_iter().next())
+    }
+}
+
+/// The applications of an organisation that a query lists.
 pub(crate) struct List {
+    pub(crate) query: &'static str,
     pub(crate) organisation: OrganisationId,
     pub(crate) after: Option<ApplicationId>,
     pub(crate) limit: usize,
@@ -134,7 +171,7 @@ impl Deed for List {
     const MODE: Mode = Mode::Read;
 
     async fn run(&self, tx: &Tx) -> Attempted<Self::Answer> {
-        applications_of(tx, self.organisation, self.after, self.limit).await
+        applications_of(tx, self.query, self.organisation, self.after, self.limit).await
     }
 }
 

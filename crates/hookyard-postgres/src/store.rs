@@ -157,8 +157,8 @@ impl Store for PostgresStore {
         listen::changes(&self.node, cursor, self.ended.subscribe(), self.is_listening).await
     }
 
-    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>> {
-        self.ask(import).await
+    async fn import_all(&self, imports: Vec<Import>) -> Result<std::result::Result<Vec<ImportReport>, ImportError>> {
+        self.ask(imports).await
     }
 
     async fn change_status(
@@ -214,7 +214,24 @@ impl Store for PostgresStore {
         after: Option<ApplicationId>,
         limit: usize,
     ) -> Result<Vec<Application>> {
-        self.ask(configuration::List { organisation, after, limit }).await
+        self.ask(configuration::List { query: configuration::APPLICATIONS, organisation, after, limit }).await
+    }
+
+    async fn archived_application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Application>> {
+        self.ask(configuration::Archived { organisation, reference: reference.clone() }).await
+    }
+
+    async fn archived_applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        self.ask(configuration::List { query: configuration::ARCHIVED_APPLICATIONS, organisation, after, limit }).await
     }
 
     async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<Endpoint>>> {

@@ -35,6 +35,20 @@ pub(crate) const APPLICATIONS: &str = concat!(
      ORDER BY a.id LIMIT ?3"
 );
 
+/// The application of an organisation that was archived last, of those with an id or of those with a uid.
+pub(crate) const ARCHIVED_APPLICATION: &str = concat!(
+    "SELECT ",
+    application!(),
+    "WHERE a.organisation = ?1 AND (a.id = ?2 OR a.uid = ?3) AND a.archived IS NOT NULL \
+     ORDER BY a.archived DESC, a.id DESC LIMIT 1"
+);
+/// The applications of an organisation that are archived, after an id.
+pub(crate) const ARCHIVED_APPLICATIONS: &str = concat!(
+    "SELECT ",
+    application!(),
+    "WHERE a.organisation = ?1 AND a.id > ?2 AND a.archived IS NOT NULL ORDER BY a.id LIMIT ?3"
+);
+
 /// An endpoint in its present form, by its id.
 pub(crate) const ENDPOINT_BY_ID: &str = "SELECT e.row, e.id, a.id, e.uid, e.revision, e.status, e.reason, e.since, \
     e.failing_since, e.declared_kind, e.declared_file, e.created, e.updated, r.settings, a.metadata FROM endpoint e \
@@ -107,15 +121,31 @@ pub(crate) fn endpoints(
     Ok(endpoints)
 }
 
-/// The applications of an organisation that are not archived, after an id.
+/// The application that was archived last, of those with an id or of those with a uid.
+pub(crate) fn archived_application(
+    connection: &Connection,
+    organisation: OrganisationId,
+    reference: &ApplicationRef,
+) -> Attempted<Option<Application>> {
+    let (id, uid) = match reference {
+        ApplicationRef::Id(id) => (Some(id.raw()), None),
+        ApplicationRef::Uid(uid) => (None, Some(uid.as_str())),
+    };
+    let id = id.as_ref().map(RawId::as_bytes);
+    let found = application(connection, ARCHIVED_APPLICATION, params![organisation.raw().as_bytes(), id, uid])?;
+    Ok(found.map(|(_, application)| application))
+}
+
+/// The applications of an organisation that a query lists after an id: [`APPLICATIONS`] or [`ARCHIVED_APPLICATIONS`].
 pub(crate) fn applications(
     connection: &Connection,
+    query: &str,
     organisation: OrganisationId,
     after: Option<ApplicationId>,
     limit: usize,
 ) -> Attempted<Vec<(i64, Application)>> {
     let after = after.map_or(Vec::new(), |after| after.raw().as_bytes().to_vec());
-    let mut statement = connection.prepare_cached(APPLICATIONS)?;
+    let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query(params![organisation.raw().as_bytes(), after, bound(limit)])?;
     let mut applications = Vec::new();
     while let Some(row) = rows.next()? {

@@ -190,8 +190,8 @@ impl Store for SqliteStore {
         Ok(Changes { cursor, endpoints })
     }
 
-    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>> {
-        self.writer.ask(import).await
+    async fn import_all(&self, imports: Vec<Import>) -> Result<std::result::Result<Vec<ImportReport>, ImportError>> {
+        self.writer.ask(imports).await
     }
 
     async fn change_status(
@@ -238,7 +238,34 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Application>> {
         self.readers
             .ask(move |connection, _| {
-                let applications = configuration::applications(connection, organisation, after, limit)?;
+                let query = configuration::APPLICATIONS;
+                let applications = configuration::applications(connection, query, organisation, after, limit)?;
+                Ok(applications.into_iter().map(|(_, application)| application).collect())
+            })
+            .await
+    }
+
+    async fn archived_application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Application>> {
+        let reference = reference.clone();
+        self.readers
+            .ask(move |connection, _| configuration::archived_application(connection, organisation, &reference))
+            .await
+    }
+
+    async fn archived_applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        self.readers
+            .ask(move |connection, _| {
+                let query = configuration::ARCHIVED_APPLICATIONS;
+                let applications = configuration::applications(connection, query, organisation, after, limit)?;
                 Ok(applications.into_iter().map(|(_, application)| application).collect())
             })
             .await

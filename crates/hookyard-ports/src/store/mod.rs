@@ -12,6 +12,7 @@
 mod deed;
 mod error;
 mod read;
+mod taken;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub use read::{
     ApplicationRef, ApplicationView, AttemptQuery, Changes, Due, MessageQuery, MessageRef, Order, Overview, Page,
     PageRequest, PageStart, Payloads, RollupRow, StoredMessage,
 };
+pub use taken::refuse_taken;
 
 /// Keeps everything. `Arc<dyn Store>` is what the doors and the engine hold.
 #[async_trait]
@@ -122,14 +124,21 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- configuring -----------------------------------------------------------------------------------------------
 
-    /// Makes the rows of one file kind what the file says, in one transaction.
+    /// Makes the rows of several file kinds what their files say, one after the other and all in one transaction; a report
+    /// for each. One that is refused leaves everything as it was. What an earlier one archives is free for a later one.
     ///
     /// Afterwards each declared application and endpoint exists with the declared settings; rows of the same organisation
     /// that this kind declared before and that are missing now are archived, an application with all its endpoints. An
     /// application in which anything differs, its own fields included, has one new revision, which is also that of each of
     /// its endpoints that differ; a new application begins at revision 1. Runtime state (disabled by failure or by hand,
     /// failing since) of rows that stay is untouched, unless the file says another `disabled` than at its last import. A uid that comes back after its row was archived makes a new row.
-    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>>;
+    async fn import_all(&self, imports: Vec<Import>) -> Result<std::result::Result<Vec<ImportReport>, ImportError>>;
+
+    /// [`Self::import_all`] of one file kind.
+    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>> {
+        let imported = self.import_all(vec![import]).await?;
+        Ok(imported.map(|reports| reports.into_iter().next().unwrap_or_default()))
+    }
 
     /// Enables or disables an endpoint. Afterwards the application has a new revision. `None`: no such endpoint, or it
     /// is archived.
@@ -168,6 +177,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// The applications of an organisation that are not archived, by id ascending, after `after`.
     async fn applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>>;
+
+    /// An application that is archived: the one with that id, or of those that had that uid the one that was archived last.
+    /// Asked for what is not there otherwise, so its cost may grow with the applications that there ever were.
+    async fn archived_application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Application>>;
+
+    /// The applications of an organisation that are archived, by id ascending, after `after`.
+    async fn archived_applications(
         &self,
         organisation: OrganisationId,
         after: Option<ApplicationId>,

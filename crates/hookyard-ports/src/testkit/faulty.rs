@@ -72,6 +72,8 @@ pub enum Deed {
     Expunge,
     Application,
     Applications,
+    ArchivedApplication,
+    ArchivedApplications,
     Endpoint,
     EndpointsAt,
     Message,
@@ -233,8 +235,8 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         }
     }
 
-    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>> {
-        self.call(Deed::Import, self.inner.import(import)).await
+    async fn import_all(&self, imports: Vec<Import>) -> Result<std::result::Result<Vec<ImportReport>, ImportError>> {
+        self.call(Deed::Import, self.inner.import_all(imports)).await
     }
 
     async fn change_status(
@@ -273,6 +275,23 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         limit: usize,
     ) -> Result<Vec<Application>> {
         self.call(Deed::Applications, self.inner.applications(organisation, after, limit)).await
+    }
+
+    async fn archived_application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Application>> {
+        self.call(Deed::ArchivedApplication, self.inner.archived_application(organisation, reference)).await
+    }
+
+    async fn archived_applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        self.call(Deed::ArchivedApplications, self.inner.archived_applications(organisation, after, limit)).await
     }
 
     async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<Endpoint>>> {

@@ -1,18 +1,17 @@
-//! Makes the rows of one file kind what the file says.
+//! Makes the rows of several file kinds what their files say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hookyard_model::{
     Application, ApplicationId, Declaration, Endpoint, EndpointId, EndpointStatus, Revision, Timestamp, Uid,
 };
-use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
+use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport, refuse_taken};
 use tokio_postgres::types::Type;
 
 use super::status::{Form, say_changed, write_forms};
 use crate::column::{Columns, Id, int, text};
 use crate::configuration::{
-    APPLICATIONS_BY_ID, APPLICATIONS_BY_UID, ENDPOINTS, applications, applications_of, endpoints_to_write,
-    status_columns,
+    APPLICATIONS, APPLICATIONS_BY_UID, ENDPOINTS, applications, applications_of, endpoints_to_write, status_columns,
 };
 use crate::fault::Attempted;
 use crate::lock::{self, Use};
@@ -39,49 +38,34 @@ pub(crate) const LAST_DECLARED: &str =
 pub(crate) const REMEMBER_DECLARED: &str = "UPDATE @endpoint e SET declared_disabled = n.disabled \
     FROM unnest($1, $2) AS n(id, disabled) WHERE e.id = n.id";
 
-impl Deed for Import {
-    type Answer = Result<ImportReport, ImportError>;
+impl Deed for Vec<Import> {
+    type Answer = Result<Vec<ImportReport>, ImportError>;
 
     async fn run(&self, tx: &Tx) -> Attempted<Self::Answer> {
         lock::imports(tx).await?;
-        let before = self.declared_before(tx).await?;
-        let present = self.present(tx).await?;
-        let mut concerned: BTreeSet<ApplicationId> = before.iter().map(|application| application.id).collect();
-        concerned.extend(present.values().map(|application| application.id));
-        // Which there are cannot change under the lock of imports; how they stand can, until theirs is held.
-        lock::applications(tx, concerned.iter().copied(), Use::Exclusive).await?;
-        let ids: Vec<Id> = concerned.iter().map(|id| Id(id.raw())).collect();
-        let now = applications(tx, APPLICATIONS_BY_ID, &[(&ids, Type::BYTEA_ARRAY)]).await?;
-        let now: BTreeMap<ApplicationId, Application> = now.into_iter().map(|found| (found.id, found)).collect();
-        for declared in &self.applications {
-            if let Some(other) = present.get(&declared.uid).and_then(|found| now.get(&found.id))
-                && !self.is_ours(other)
-            {
-                let owner = other.declared.as_ref().map_or_else(|| "the API".to_owned(), |owner| owner.file.clone());
-                return Ok(Err(ImportError::Taken { uid: declared.uid.clone(), owner }));
+        let (mut concerned, mut present) = (BTreeSet::new(), BTreeMap::new());
+        for import in self {
+            concerned.extend(import.declared_before(tx).await?.iter().map(|application| application.id));
+            for (uid, application) in import.present(tx).await? {
+                concerned.insert(application.id);
+                present.insert((import.organisation, uid), application);
             }
         }
-        let declaration = Declaration { kind: self.kind, file: self.file.clone() };
-        let mut work = Work {
-            import: self,
-            tx,
-            declaration,
-            report: ImportReport::default(),
-            changed: Vec::new(),
-            writes: Writes::default(),
-        };
-        let mut kept = BTreeSet::new();
-        for declared in &self.applications {
-            let present = present.get(&declared.uid).and_then(|found| now.get(&found.id));
-            kept.insert(work.application(declared, present).await?);
+        // Who has them cannot change under the lock of imports; how they stand can, until theirs is held.
+        if let Err(taken) = refuse_taken(self, |organisation, uid| present.get(&(organisation, uid.clone()))) {
+            return Ok(Err(taken));
         }
-        for application in before.iter().filter_map(|found| now.get(&found.id)) {
-            if !kept.contains(&application.id) {
-                work.archive(application.clone()).await?;
-            }
+        lock::applications(tx, concerned, Use::Exclusive).await?;
+        let (mut reports, mut changed) = (Vec::with_capacity(self.len()), Vec::new());
+        for import in self {
+            let (report, endpoints) = import.run_one(tx).await?;
+            reports.push(report);
+            changed.extend(endpoints);
         }
-        say_changed(tx, &work.changed, self.now).await?;
-        Ok(Ok(work.report))
+        if let Some(last) = self.last() {
+            say_changed(tx, &changed, last.now).await?;
+        }
+        Ok(Ok(reports))
     }
 }
 
@@ -94,6 +78,7 @@ trait Declares {
     fn is_ours(&self, application: &Application) -> bool;
     fn declared_before(&self, tx: &Tx) -> impl Future<Output = Attempted<Vec<Application>>> + Send;
     fn present(&self, tx: &Tx) -> impl Future<Output = Attempted<BTreeMap<Uid, Application>>> + Send;
+    fn run_one(&self, tx: &Tx) -> impl Future<Output = Attempted<(ImportReport, Vec<EndpointId>)>> + Send;
 }
 
 impl Declares for Import {
@@ -103,7 +88,7 @@ impl Declares for Import {
 
     /// The applications that are not archived and that this kind declared.
     async fn declared_before(&self, tx: &Tx) -> Attempted<Vec<Application>> {
-        let mut applications = applications_of(tx, self.organisation, None, usize::MAX).await?;
+        let mut applications = applications_of(tx, APPLICATIONS, self.organisation, None, usize::MAX).await?;
         applications.retain(|application| self.is_ours(application));
         Ok(applications)
     }
@@ -115,6 +100,31 @@ impl Declares for Import {
         let parameters: [crate::column::Parameter<'_>; 2] = [(&organisation, Type::BYTEA), (&uids, Type::TEXT_ARRAY)];
         let found = applications(tx, APPLICATIONS_BY_UID, &parameters).await?;
         Ok(found.into_iter().filter_map(|application| Some((application.uid.clone()?, application))).collect())
+    }
+
+    /// Makes the rows of one file kind what the file says, whose applications are free for it and held; tells which
+    /// endpoints changed.
+    async fn run_one(&self, tx: &Tx) -> Attempted<(ImportReport, Vec<EndpointId>)> {
+        let before = self.declared_before(tx).await?;
+        let present = self.present(tx).await?;
+        let mut work = Work {
+            import: self,
+            tx,
+            declaration: Declaration { kind: self.kind, file: self.file.clone() },
+            report: ImportReport::default(),
+            changed: Vec::new(),
+            writes: Writes::default(),
+        };
+        let mut kept = BTreeSet::new();
+        for declared in &self.applications {
+            kept.insert(work.application(declared, present.get(&declared.uid)).await?);
+        }
+        for application in before {
+            if !kept.contains(&application.id) {
+                work.archive(application).await?;
+            }
+        }
+        Ok((work.report, work.changed))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Makes the rows of one file kind what the file says.
+//! Makes the rows of several file kinds what their files say.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hookyard_model::{
     Application, ApplicationId, Declaration, Endpoint, EndpointStatus, FileKind, Revision, Timestamp, Uid,
 };
-use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport};
+use hookyard_ports::store::{Import, ImportApplication, ImportEndpoint, ImportError, ImportReport, refuse_taken};
 use rusqlite::params;
 
 use super::status::{Form, write_form};
@@ -16,36 +16,49 @@ use crate::configuration::{self, status_columns};
 use crate::fault::{Attempted, Fault};
 use crate::writer::{Deed, Run};
 
-impl Deed for Import {
-    type Answer = Result<ImportReport, ImportError>;
+impl Deed for Vec<Import> {
+    type Answer = Result<Vec<ImportReport>, ImportError>;
 
     fn run(&self, books: &mut Books<'_>) -> Run<Self::Answer> {
-        let mut present = Vec::with_capacity(self.applications.len());
-        for declared in &self.applications {
-            let organisation = self.organisation.raw();
-            let by_uid = params![organisation.as_bytes(), declared.uid.as_str()];
-            let found = configuration::application(books.connection, configuration::APPLICATION_BY_UID, by_uid)?;
-            if let Some((_, other)) = &found
-                && !is_of(other, self.kind)
-            {
-                let owner = other.declared.as_ref().map_or_else(|| "the API".to_owned(), |owner| owner.file.clone());
-                return Ok(Ok(Err(ImportError::Taken { uid: declared.uid.clone(), owner })));
-            }
-            present.push(found);
-        }
-        let declaration = Declaration { kind: self.kind, file: self.file.clone() };
-        let mut work = Work { import: self, declaration, report: ImportReport::default() };
-        let mut kept = BTreeSet::new();
-        for (declared, present) in self.applications.iter().zip(present) {
-            kept.insert(work.application(books, declared, present.as_ref())?);
-        }
-        for (row, application) in declared_before(books, self)? {
-            if !kept.contains(&application.id) {
-                work.archive(books, row, application)?;
+        let mut present = HashMap::new();
+        for import in self {
+            for declared in &import.applications {
+                if let Some((_, found)) = by_uid(books, import, &declared.uid)? {
+                    present.insert((import.organisation, declared.uid.clone()), found);
+                }
             }
         }
-        Ok(Ok(Ok(work.report)))
+        let free = refuse_taken(self, |organisation, uid| present.get(&(organisation, uid.clone())));
+        if let Err(taken) = free {
+            return Ok(Ok(Err(taken)));
+        }
+        let reports = self.iter().map(|import| run(import, books)).collect::<Attempted<_>>()?;
+        Ok(Ok(Ok(reports)))
     }
+}
+
+/// Makes the rows of one file kind what the file says, whose applications are free for it.
+fn run(import: &Import, books: &mut Books<'_>) -> Attempted<ImportReport> {
+    let declaration = Declaration { kind: import.kind, file: import.file.clone() };
+    let mut work = Work { import, declaration, report: ImportReport::default() };
+    let mut kept = BTreeSet::new();
+    for declared in &import.applications {
+        let present = by_uid(books, import, &declared.uid)?;
+        kept.insert(work.application(books, declared, present.as_ref())?);
+    }
+    for (row, application) in declared_before(books, import)? {
+        if !kept.contains(&application.id) {
+            work.archive(books, row, application)?;
+        }
+    }
+    Ok(work.report)
+}
+
+/// The application that has a uid and is not archived, whoever declared it.
+fn by_uid(books: &Books<'_>, import: &Import, uid: &Uid) -> Attempted<Option<(i64, Application)>> {
+    let organisation = import.organisation.raw();
+    let by_uid = params![organisation.as_bytes(), uid.as_str()];
+    configuration::application(books.connection, configuration::APPLICATION_BY_UID, by_uid)
 }
 
 fn is_of(application: &Application, kind: FileKind) -> bool {
@@ -54,7 +67,13 @@ fn is_of(application: &Application, kind: FileKind) -> bool {
 
 /// The applications that are not archived and that this kind declared.
 fn declared_before(books: &Books<'_>, import: &Import) -> Attempted<Vec<(i64, Application)>> {
-    let mut applications = configuration::applications(books.connection, import.organisation, None, usize::MAX)?;
+    let mut applications = configuration::applications(
+        books.connection,
+        configuration::APPLICATIONS,
+        import.organisation,
+        None,
+        usize::MAX,
+    )?;
     applications.retain(|(_, application)| is_of(application, import.kind));
     Ok(applications)
 }

@@ -315,3 +315,86 @@ pub async fn applications_are_listed_by_id_page_by_page(ground: Arc<dyn Ground>)
     let elsewhere = OrganisationId::from_raw(application_id(7).raw());
     assert_eq!(fixture.store().applications(elsewhere, None, 9).await.expect(WORKS), []);
 }
+
+pub async fn archived_applications_are_found_and_listed_apart(ground: Arc<dyn Ground>) {
+    let fixture = Fixture::empty(ground).await;
+    let (store, organisation) = (fixture.store(), build::organisation());
+    let (by_id, by_uid) =
+        (|n| ApplicationRef::Id(application_id(n)), ApplicationRef::Uid("tenant-1".parse().expect("a uid")));
+    let called = |n| ImportApplication { id: application_id(n), ..build::import_application(1, &[]) };
+    let with = |seconds, applications| Import { now: at(seconds), ..build::import(applications) };
+    fixture.import(with(5, vec![called(9)])).await;
+    assert_eq!(store.archived_application(organisation, &by_uid).await.expect(WORKS), None, "it is not archived");
+    assert_eq!(store.archived_applications(organisation, None, 9).await.expect(WORKS), []);
+    // Its uid goes twice, the second time with an application of a lower id, and is there again.
+    fixture.import(with(50, Vec::new())).await;
+    fixture.import(with(60, vec![called(3)])).await;
+    fixture.import(with(70, vec![build::import_application(2, &[20])])).await;
+    fixture.import(with(80, vec![called(4)])).await;
+
+    let found = store.archived_application(organisation, &by_uid).await.expect(WORKS).expect("it was archived");
+    assert_eq!((found.id, found.archived), (application_id(3), Some(at(70))), "the last that had the uid");
+    assert_eq!(found.declared.map(|declared| declared.file).as_deref(), Some("hookyard.toml"), "who had declared it");
+    for (n, archived) in [(9, Some(at(50))), (3, Some(at(70))), (2, Some(at(80))), (4, None)] {
+        let found = store.archived_application(organisation, &by_id(n)).await.expect(WORKS);
+        assert_eq!(found.and_then(|found| found.archived), archived, "application {n}");
+    }
+    let elsewhere = OrganisationId::from_raw(application_id(7).raw());
+    for reference in [by_id(9), by_uid] {
+        assert_eq!(store.archived_application(elsewhere, &reference).await.expect(WORKS), None);
+    }
+    let ids = async |organisation, after: Option<u64>, limit| {
+        let listed = store.archived_applications(organisation, after.map(application_id), limit).await;
+        listed.expect(WORKS).into_iter().map(|application| application.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(organisation, None, 9).await, [2, 3, 9].map(application_id));
+    assert_eq!(ids(organisation, None, 1).await, [2].map(application_id));
+    assert_eq!(ids(organisation, Some(2), 9).await, [3, 9].map(application_id));
+    assert_eq!(ids(elsewhere, None, 9).await, []);
+}
+
+/// The rows of another file kind.
+fn of_immich(applications: Vec<ImportApplication>) -> Import {
+    Import { kind: FileKind::Immich, file: "immich.json".to_owned(), now: at(50), ..build::import(applications) }
+}
+
+pub async fn several_kinds_are_imported_together_or_not_at_all(ground: Arc<dyn Ground>) {
+    let fixture = Fixture::new(ground).await;
+    let before = fixture.view().await;
+    let taken = of_immich(vec![build::import_application(5, &[50]), build::import_application(1, &[1])]);
+    let edited = file(40, vec![edited(1)]);
+    let answer = fixture.store().import_all(vec![edited.clone(), taken]).await.expect(WORKS);
+    let uid = "tenant-1".parse().expect("a uid");
+    assert_eq!(answer, Err(ImportError::Taken { uid, owner: "hookyard.toml".to_owned() }));
+    assert_eq!(fixture.view().await, before, "the file before it changed nothing either");
+    assert_eq!(fixture.store().endpoint(endpoint_id(50)).await.expect(WORKS), None);
+
+    // What the store itself refuses comes after what was well.
+    let conflict = ImportApplication { id: application_id(1), ..build::import_application(6, &[]) };
+    let refused = fixture.store().import_all(vec![edited.clone(), of_immich(vec![conflict])]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(fixture.view().await, before);
+
+    let fine = of_immich(vec![build::import_application(5, &[50])]);
+    let answer = fixture.store().import_all(vec![edited, fine]).await.expect(WORKS);
+    assert_eq!(answer, Ok(vec![report(0, 1, 2, 1), report(2, 0, 0, 0)]));
+    assert_eq!(endpoint_ids(&fixture).await, [endpoint_id(1)]);
+    assert_eq!(fixture.store().import_all(Vec::new()).await.expect(WORKS), Ok(Vec::new()));
+}
+
+pub async fn what_one_file_gives_up_another_may_take_in_the_same_import(ground: Arc<dyn Ground>) {
+    let fixture = Fixture::new(ground).await;
+    let nothing = Import { now: at(50), ..build::import(Vec::new()) };
+    let mut taking = of_immich(vec![build::import_application(1, &[1])]);
+    taking.applications[0].id = application_id(9);
+    taking.applications[0].endpoints[0].id = endpoint_id(9);
+    let first = fixture.store().import_all(vec![taking.clone(), nothing.clone()]).await.expect(WORKS);
+    assert!(first.is_err(), "it is given up only afterwards: {first:?}");
+    let answer = fixture.store().import_all(vec![nothing, taking]).await.expect(WORKS);
+    assert_eq!(answer, Ok(vec![report(0, 0, 4, 0), report(2, 0, 0, 0)]));
+    let by_uid = ApplicationRef::Uid("tenant-1".parse().expect("a uid"));
+    let found = fixture.store().application(build::organisation(), &by_uid).await.expect(WORKS).expect("it is there");
+    assert_eq!((found.application.id, found.endpoints[0].id), (application_id(9), endpoint_id(9)));
+    let gone = fixture.store().archived_application(build::organisation(), &by_uid).await.expect(WORKS);
+    assert_eq!(gone.map(|gone| gone.id), Some(application_id(1)));
+}

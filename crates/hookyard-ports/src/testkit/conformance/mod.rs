@@ -150,6 +150,9 @@ macro_rules! conformance_tests {
             what_was_switched_by_hand_stays_until_the_file_says_something_else
             runtime_state_survives_an_import
             applications_are_listed_by_id_page_by_page
+            archived_applications_are_found_and_listed_apart
+            several_kinds_are_imported_together_or_not_at_all
+            what_one_file_gives_up_another_may_take_in_the_same_import
         }
         $crate::conformance_tests! { @chapter paging:
             messages_stand_in_the_order_asked_for

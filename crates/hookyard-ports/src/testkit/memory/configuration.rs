@@ -8,7 +8,7 @@ use hookyard_model::{
     Revision, Timestamp, Uid,
 };
 
-use crate::store::{Import, ImportApplication, ImportError, ImportReport, Result, StatusChange, StoreError};
+use crate::store::{Import, ImportApplication, ImportReport, Result, StatusChange, StoreError};
 
 /// What fan-out sees, of all applications.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +44,11 @@ impl Configuration {
     /// An organisation's applications that are not archived, by id.
     pub(super) fn live_of(&self, organisation: OrganisationId) -> impl Iterator<Item = &Application> {
         self.applications.values().filter(move |row| row.organisation == organisation && row.archived.is_none())
+    }
+
+    /// An organisation's applications that are archived, by id.
+    pub(super) fn archived_of(&self, organisation: OrganisationId) -> impl Iterator<Item = &Application> {
+        self.applications.values().filter(move |row| row.organisation == organisation && row.archived.is_some())
     }
 
     /// An endpoint in its present form.
@@ -143,19 +148,13 @@ impl Configuration {
         &mut Arc::make_mut(form).failing_since
     }
 
-    /// Makes the rows of one file kind what the file says; on an error, `self` is to be thrown away.
-    pub(super) fn import(&mut self, import: &Import) -> Result<std::result::Result<ImportReport, ImportError>> {
+    /// Makes the rows of one file kind what the file says, whose applications are free for it; on an error, `self` is to be
+    /// thrown away.
+    pub(super) fn import(&mut self, import: &Import) -> Result<ImportReport> {
         let mut report = ImportReport::default();
         let mut kept = BTreeSet::new();
         for declared in &import.applications {
-            let existing = self.live_by_uid(import.organisation, &declared.uid);
-            if let Some(row) = existing
-                && row.declared.as_ref().map(|owner| owner.kind) != Some(import.kind)
-            {
-                let owner = row.declared.as_ref().map_or_else(|| "the API".to_owned(), |owner| owner.file.clone());
-                return Ok(Err(ImportError::Taken { uid: declared.uid.clone(), owner }));
-            }
-            let existing = existing.cloned();
+            let existing = self.live_by_uid(import.organisation, &declared.uid).cloned();
             kept.insert(self.import_application(import, declared, existing.as_ref(), &mut report)?);
         }
         let mine = |row: &&Application| row.declared.as_ref().is_some_and(|owner| owner.kind == import.kind);
@@ -163,7 +162,7 @@ impl Configuration {
         for id in left.into_iter().filter(|id| !kept.contains(id)) {
             self.archive(id, import.now, &mut report);
         }
-        Ok(Ok(report))
+        Ok(report)
     }
 
     fn archive(&mut self, id: ApplicationId, now: Timestamp, report: &mut ImportReport) {

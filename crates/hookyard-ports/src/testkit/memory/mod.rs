@@ -29,7 +29,7 @@ use self::rows::{Node, Rows};
 use crate::store::{
     Accept, Accepted, ApplicationRef, ApplicationView, AttemptQuery, Changes, Claim, Claims, Due, Import, ImportError,
     ImportReport, MessageQuery, MessageRef, Overview, Page, Resend, Resent, Result, RollupRow, Settled, Settlement,
-    StatusChange, Store, StoreError, StoredMessage, Swept,
+    StatusChange, Store, StoreError, StoredMessage, Swept, refuse_taken,
 };
 
 /// What all nodes share: the data itself.
@@ -161,18 +161,19 @@ impl Store for MemoryNode {
         })
     }
 
-    async fn import(&self, import: Import) -> Result<std::result::Result<ImportReport, ImportError>> {
+    async fn import_all(&self, imports: Vec<Import>) -> Result<std::result::Result<Vec<ImportReport>, ImportError>> {
         self.deed(|rows| {
             let mut imported = rows.configuration.clone();
-            let answer = imported.import(&import)?;
-            if answer.is_ok() {
-                rows.configuration = imported;
-                for application in &import.applications {
-                    rows.remember(application.id.raw());
-                    application.endpoints.iter().for_each(|endpoint| rows.remember(endpoint.id.raw()));
-                }
+            if let Err(taken) = refuse_taken(&imports, |organisation, uid| imported.live_by_uid(organisation, uid)) {
+                return Ok(Err(taken));
             }
-            Ok(answer)
+            let reports = imports.iter().map(|import| imported.import(import)).collect::<Result<_>>()?;
+            rows.configuration = imported;
+            for application in imports.iter().flat_map(|import| &import.applications) {
+                rows.remember(application.id.raw());
+                application.endpoints.iter().for_each(|endpoint| rows.remember(endpoint.id.raw()));
+            }
+            Ok(Ok(reports))
         })?
     }
 
@@ -213,6 +214,31 @@ impl Store for MemoryNode {
     ) -> Result<Vec<Application>> {
         let behind = |row: &&Application| after.is_none_or(|after| row.id > after);
         self.deed(|rows| rows.configuration.live_of(organisation).filter(behind).take(limit).cloned().collect())
+    }
+
+    async fn archived_application(
+        &self,
+        organisation: OrganisationId,
+        reference: &ApplicationRef,
+    ) -> Result<Option<Application>> {
+        let is_meant = |row: &&Application| match reference {
+            ApplicationRef::Id(id) => row.id == *id,
+            ApplicationRef::Uid(uid) => row.uid.as_ref() == Some(uid),
+        };
+        self.deed(|rows| {
+            let archived = rows.configuration.archived_of(organisation).filter(is_meant);
+            archived.max_by_key(|row| (row.archived, row.id)).cloned()
+        })
+    }
+
+    async fn archived_applications(
+        &self,
+        organisation: OrganisationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        let behind = |row: &&Application| after.is_none_or(|after| row.id > after);
+        self.deed(|rows| rows.configuration.archived_of(organisation).filter(behind).take(limit).cloned().collect())
     }
 
     async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<Endpoint>>> {
