@@ -13,27 +13,40 @@ use hookyard_model::{
 };
 use http::{HeaderMap, StatusCode};
 
-/// A third party's format.
-pub trait Dialect: Send + Sync {
+/// A third party's format: what it is called, and the abilities it has.
+#[derive(Clone, Copy)]
+pub struct Dialect {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) outbound: Option<&'static dyn Outbound>,
+    pub(crate) inbound: Option<&'static dyn Inbound>,
+    pub(crate) catalogue: &'static [CatalogueEntry],
+}
+
+impl Dialect {
     /// Its name in settings, in the API and on every page.
-    fn name(&self) -> &'static str;
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
 
     /// One sentence for people who choose.
-    fn summary(&self) -> &'static str;
+    pub const fn summary(&self) -> &'static str {
+        self.summary
+    }
 
     /// How messages leave in it, if they can.
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        None
+    pub const fn outbound(&self) -> Option<&'static dyn Outbound> {
+        self.outbound
     }
 
     /// How requests come in, if they can.
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+    pub const fn inbound(&self) -> Option<&'static dyn Inbound> {
+        self.inbound
     }
 
     /// The event types its systems announce; importable, not rows.
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &[]
+    pub const fn catalogue(&self) -> &'static [CatalogueEntry] {
+        self.catalogue
     }
 }
 
@@ -61,15 +74,18 @@ pub trait Outbound: Send + Sync {
     /// The request for a message: depends on message and endpoint only, so that every attempt sends the same bytes.
     fn encode(&self, message: &Message, endpoint: &Endpoint, variant: u8) -> Result<Encoded, EncodeError>;
 
-    /// Adds signature and timestamp headers for an attempt at `now`; nothing but headers may depend on the time.
+    /// Adds signature and timestamp headers for an attempt at `now`; nothing but headers may depend on the time. The
+    /// default: the dialect does not sign.
     fn sign(
         &self,
-        encoded: &Encoded,
-        message: &Message,
-        endpoint: &Endpoint,
-        now: Timestamp,
-        headers: &mut HeaderMap,
-    ) -> Result<(), EncodeError>;
+        _encoded: &Encoded,
+        _message: &Message,
+        _endpoint: &Endpoint,
+        _now: Timestamp,
+        _headers: &mut HeaderMap,
+    ) -> Result<(), EncodeError> {
+        Ok(())
+    }
 
     /// What an answer means. The default: 2xx is delivered, everything else is tried again, `Retry-After` may delay.
     fn judge(&self, answer: &Answer<'_>) -> Judgement {
@@ -200,9 +216,9 @@ pub trait Inbound: Send + Sync {
     /// What a verified request says.
     fn decode(&self, request: &RawRequest<'_>) -> Result<Decoded, DecodeError>;
 
-    /// Request headers worth keeping with the message, in lower case.
+    /// Request headers worth keeping with the message, in lower case. The default: who sent it, and the trace it is of.
     fn kept_headers(&self) -> &'static [&'static str] {
-        &[]
+        &["traceparent", "tracestate", "user-agent"]
     }
 }
 
@@ -231,6 +247,11 @@ pub enum Verified {
     },
     /// It is not.
     Refused(Refused),
+}
+
+impl Verified {
+    /// What a source without secrets takes from anybody: every page shows the rule `none` beside the message.
+    pub(crate) const UNPROVEN: Self = Self::Accepted { rule: "none", secret: 0 };
 }
 
 /// Why a request is not what its sender signed.

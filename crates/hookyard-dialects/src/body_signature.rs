@@ -7,12 +7,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use hookyard_model::{EndpointSettings, Secret, SigningKeys, Timestamp};
+use hookyard_model::{Endpoint, EndpointSettings, Secret, SigningKeys, Timestamp};
 use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::{EncodeError, Refused, SettingsError, Verified};
+use crate::{EncodeError, Encoded, RawRequest, Refused, SettingsError, Verified};
 
 /// Bytes of the digest.
 const DIGEST: usize = 32;
@@ -67,13 +67,22 @@ fn digest(secret: &Secret<String>, body: &[u8]) -> [u8; DIGEST] {
     mac.finalize().into_bytes().into()
 }
 
-/// The header's value by the newest key that counts at `now`; `None` for an endpoint without keys.
+/// Signs `encoded` in `header` by the newest key that counts at `now`; an endpoint without keys is sent to unsigned.
 pub(crate) fn sign(
-    form: Form,
-    keys: &SigningKeys,
+    (header, form): (&'static str, Form),
+    encoded: &Encoded,
+    endpoint: &Endpoint,
     now: Timestamp,
-    body: &[u8],
-) -> Result<Option<HeaderValue>, EncodeError> {
+    headers: &mut HeaderMap,
+) -> Result<(), EncodeError> {
+    if let Some(signature) = signature(form, &endpoint.settings.keys, now, &encoded.body)? {
+        headers.insert(header, signature);
+    }
+    Ok(())
+}
+
+/// The header's value; `None` for an endpoint without keys.
+fn signature(form: Form, keys: &SigningKeys, now: Timestamp, body: &[u8]) -> Result<Option<HeaderValue>, EncodeError> {
     if keys.keys.is_empty() {
         return Ok(None);
     }
@@ -89,6 +98,19 @@ pub(crate) fn check(settings: &EndpointSettings) -> Result<(), SettingsError> {
         return Err(SettingsError { field: "secret".to_owned(), why: "is empty".to_owned() });
     }
     Ok(())
+}
+
+/// The same as [`verify`] for systems in which a secret is optional: a source without one takes unsigned requests, one
+/// with a secret nothing unsigned.
+pub(crate) fn verify_where_keyed(
+    (header, form, rule): (&'static str, Form, &'static str),
+    request: &RawRequest<'_>,
+    secrets: &[Secret<String>],
+) -> Verified {
+    if secrets.is_empty() {
+        return Verified::UNPROVEN;
+    }
+    verify((header, &[form], rule), request.headers, request.body, secrets)
 }
 
 /// Whether `header` holds the digest of `body` by one of the secrets, in one of the forms; `rule` names what did.
@@ -152,7 +174,8 @@ mod tests {
     #[test]
     fn the_published_vector_is_signed_and_verified() {
         let keys = SigningKeys::single("It's a Secret to Everybody");
-        let value = sign(Form::PrefixedHex, &keys, NOW, b"Hello, World!").expect("it signs").expect("it has a key");
+        let value =
+            signature(Form::PrefixedHex, &keys, NOW, b"Hello, World!").expect("it signs").expect("it has a key");
         assert_eq!(value, "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
         let accepted = Verified::Accepted { rule: "HMAC-SHA256", secret: 1 };
         assert_eq!(verified(&ALL, &value, b"Hello, World!", &["x", "It's a Secret to Everybody"]), accepted);
@@ -161,7 +184,8 @@ mod tests {
     #[test]
     fn one_flipped_bit_is_refused_in_every_form() {
         for form in ALL {
-            let value = sign(form, &SigningKeys::single("s"), NOW, b"{}").expect("it signs").expect("it has a key");
+            let value =
+                signature(form, &SigningKeys::single("s"), NOW, b"{}").expect("it signs").expect("it has a key");
             assert!(matches!(verified(&ALL, &value, b"{}", &["s"]), Verified::Accepted { .. }));
             for bit in 0..value.len() * 8 {
                 let mut bytes = value.as_bytes().to_vec();
@@ -175,8 +199,8 @@ mod tests {
     #[test]
     fn the_newest_key_that_counts_signs() {
         let key = |text: &str, expires| SigningSecret { text: Secret::new(text.to_owned()), expires };
-        let signed = |keys| sign(Form::Hex, &SigningKeys { keys }, NOW, b"x");
-        let by = |text: &str| sign(Form::Hex, &SigningKeys::single(text), NOW, b"x");
+        let signed = |keys| signature(Form::Hex, &SigningKeys { keys }, NOW, b"x");
+        let by = |text: &str| signature(Form::Hex, &SigningKeys::single(text), NOW, b"x");
         assert_eq!(signed(vec![key("new", None), key("old", Some(Timestamp::MAX))]), by("new"));
         assert_eq!(signed(vec![key("over", Some(NOW)), key("new", None)]), by("new"));
         signed(vec![key("over", Some(NOW))]).expect_err("none counts");

@@ -50,25 +50,25 @@ pub use option::check_settings;
 pub use secret::{SignatureAlgorithm, generate, public_form};
 
 /// The dialect of this name; `None` when this version has none, which the store may name after a step back.
-pub fn find(name: &DialectName) -> Option<&'static dyn Dialect> {
+pub fn find(name: &DialectName) -> Option<&'static Dialect> {
     all().iter().copied().find(|dialect| dialect.name() == name.as_str())
 }
 
 /// Every dialect, in the order in which pages list them.
-pub fn all() -> &'static [&'static dyn Dialect] {
-    static ALL: &[&dyn Dialect] = &[
-        &standard::STANDARD,
-        &svix::SVIX,
-        &cloudevents::CloudEvents,
-        &immich::Immich,
-        &immich_workflow::ImmichWorkflow,
-        &kiosk::Kiosk,
-        &vikunja::Vikunja,
-        &photobooth::Photobooth,
-        &raw::Raw,
-        &template::Template,
+pub fn all() -> &'static [&'static Dialect] {
+    static ALL: [&Dialect; 10] = [
+        &standard::DIALECT,
+        &svix::DIALECT,
+        &cloudevents::DIALECT,
+        &immich::DIALECT,
+        &immich_workflow::DIALECT,
+        &kiosk::DIALECT,
+        &vikunja::DIALECT,
+        &photobooth::DIALECT,
+        &raw::DIALECT,
+        &template::DIALECT,
     ];
-    ALL
+    &ALL
 }
 
 /// The names of every dialect, for an error that says what is allowed.

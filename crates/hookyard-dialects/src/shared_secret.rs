@@ -2,7 +2,7 @@
 //!
 //! Called by the dialects of such systems for what comes in. `X-Webhook-Secret: <secret>` and `Authorization: Bearer
 //! <secret>` both count, because those are the two that their users put into the headers of an endpoint. A source without
-//! secrets takes anybody's requests, under the rule [`UNVERIFIED`], which every page shows beside the message.
+//! secrets takes anybody's requests ([`Verified::UNPROVEN`]).
 
 use hookyard_model::{EndpointSettings, Secret};
 use http::HeaderMap;
@@ -12,8 +12,6 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{Refused, SettingsError, Verified};
 
-/// The rule of a source without secrets.
-const UNVERIFIED: &str = "none";
 /// The rule under which a secret was found.
 const RULE: &str = "shared secret";
 const HEADER: &str = "x-webhook-secret";
@@ -22,7 +20,7 @@ const BEARER: &str = "bearer";
 /// Whether one of the two headers holds one of the secrets.
 pub(crate) fn verify(headers: &HeaderMap, secrets: &[Secret<String>]) -> Verified {
     if secrets.is_empty() {
-        return Verified::Accepted { rule: UNVERIFIED, secret: 0 };
+        return Verified::UNPROVEN;
     }
     if secrets.iter().all(|secret| secret.expose().is_empty()) {
         // An empty secret would let in whoever sends an empty header.

@@ -210,7 +210,7 @@ fn the_dialects_page_is_what_the_code_says() {
 }
 
 /// Whether it goes out, comes in, or both.
-fn ways(dialect: &dyn Dialect) -> String {
+fn ways(dialect: &Dialect) -> String {
     let ways = match (dialect.outbound().is_some(), dialect.inbound().is_some()) {
         (true, true) => "For endpoints and for sources.",
         (true, false) => "For endpoints.",

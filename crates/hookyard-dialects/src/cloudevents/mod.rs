@@ -19,7 +19,6 @@ mod settings;
 mod structured;
 
 use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp};
-use http::HeaderMap;
 
 use crate::{
     DecodeError, Decoded, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound, RawRequest, SettingsError,
@@ -32,25 +31,16 @@ const VERSION: &str = "1.0";
 const JSON: &str = "application/json";
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "cloudevents",
+    summary: "CloudEvents 1.0: one event as JSON or as `ce-*` headers, unsigned; receivers check a header of the endpoint.",
+    outbound: Some(&CloudEvents),
+    inbound: Some(&CloudEvents),
+    catalogue: &[],
+};
+
+/// What it does.
 pub(crate) struct CloudEvents;
-
-impl Dialect for CloudEvents {
-    fn name(&self) -> &'static str {
-        "cloudevents"
-    }
-
-    fn summary(&self) -> &'static str {
-        "CloudEvents 1.0: one event as JSON or as `ce-*` headers, unsigned; receivers check a header of the endpoint."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-}
 
 impl Outbound for CloudEvents {
     fn options(&self) -> &'static [OptionSpec] {
@@ -58,7 +48,7 @@ impl Outbound for CloudEvents {
     }
 
     fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError> {
-        shared_secret::refuse_keys(self.name(), endpoint)?;
+        shared_secret::refuse_keys(DIALECT.name, endpoint)?;
         settings::check(endpoint)
     }
 
@@ -68,10 +58,6 @@ impl Outbound for CloudEvents {
             Some("binary") => binary::encode(message, &attributes),
             Some(_) | None => structured::encode(message, &attributes),
         }
-    }
-
-    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
-        Ok(())
     }
 }
 

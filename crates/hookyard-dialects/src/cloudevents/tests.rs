@@ -7,7 +7,7 @@ mod outbound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
 use crate::examples::{NOW, endpoint, message, request};

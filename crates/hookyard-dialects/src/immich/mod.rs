@@ -19,13 +19,13 @@ use std::time::Duration;
 use hookyard_model::{
     Endpoint, EndpointId, EndpointSettings, Message, MessageId, RetryPolicy, Secret, Timestamp, limits,
 };
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{self, MemberOrder, Style};
 use crate::{
-    CatalogueEntry, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound,
-    RawRequest, SettingsError, Verified, envelope, header, shared_secret,
+    DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound, RawRequest,
+    SettingsError, Verified, envelope, header, shared_secret,
 };
 
 const EVENT: &str = "x-immich-event";
@@ -35,29 +35,16 @@ const TIMESTAMP: &str = "x-immich-timestamp";
 static OPTIONS: [OptionSpec; 1] = [secrets::REDACT];
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "immich",
+    summary: "Immich: id, event name, timestamp and payload, unsigned; receivers check a header of the endpoint.",
+    outbound: Some(&Immich),
+    inbound: Some(&Immich),
+    catalogue: &catalogue::EVENTS,
+};
+
+/// What it does.
 pub(crate) struct Immich;
-
-impl Dialect for Immich {
-    fn name(&self) -> &'static str {
-        "immich"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Immich: id, event name, timestamp and payload, unsigned; receivers check a header of the endpoint."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &catalogue::EVENTS
-    }
-}
 
 impl Outbound for Immich {
     /// Immich's own: three attempts in all, after two seconds and after four.
@@ -78,15 +65,11 @@ impl Outbound for Immich {
 
     fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError> {
         header::check(&endpoint.headers)?;
-        shared_secret::refuse_keys(self.name(), endpoint)
+        shared_secret::refuse_keys(DIALECT.name, endpoint)
     }
 
     fn encode(&self, message: &Message, endpoint: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
         encode(&delivery_id(message.id, endpoint.id), message, secrets::are_masked(&endpoint.settings))
-    }
-
-    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
-        Ok(())
     }
 }
 

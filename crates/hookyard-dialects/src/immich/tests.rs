@@ -4,6 +4,7 @@ mod law;
 
 use bytes::Bytes;
 use hookyard_model::{OnGone, Payload, RawId, SigningKeys};
+use http::HeaderMap;
 
 use super::*;
 use crate::examples::{NOW, endpoint, header, message, request, settings};
@@ -208,19 +209,19 @@ fn an_event_without_a_payload_has_null() {
 
 #[test]
 fn every_event_of_the_catalogue_can_be_sent() {
-    for entry in Immich.catalogue() {
+    for entry in DIALECT.catalogue() {
         let message = named(entry.sample, entry.name, "2026-01-02T03:04:05.006Z");
         let encoded = Immich.encode(&message, &endpoint("immich"), 0).expect(entry.name);
         let decoded = Immich.decode(&request(&encoded.headers, &encoded.body)).expect(entry.name);
         assert_eq!(decoded.event_type.as_str(), entry.name);
     }
     let dangerous = |prefix: &str| {
-        let mut entries = Immich.catalogue().iter().filter(|entry| entry.name.starts_with(prefix));
+        let mut entries = DIALECT.catalogue().iter().filter(|entry| entry.name.starts_with(prefix));
         entries.all(|entry| entry.danger.is_some())
     };
     assert!(dangerous("Config") && dangerous("UserSignup") && dangerous("Job"));
     assert!(
-        Immich.catalogue().iter().all(|entry| { entry.danger.is_some() == secrets::has_secrets(entry.name) }),
+        DIALECT.catalogue().iter().all(|entry| { entry.danger.is_some() == secrets::has_secrets(entry.name) }),
         "what is dangerous is masked"
     );
 }

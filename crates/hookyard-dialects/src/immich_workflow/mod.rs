@@ -8,7 +8,6 @@
 //! Described at <https://github.com/immich-app/immich/pull/29404>.
 
 use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp, limits};
-use http::HeaderMap;
 
 use crate::immich::secrets;
 use crate::json::{self, MemberOrder, Style};
@@ -37,29 +36,16 @@ static EVENTS: [CatalogueEntry; 1] = [CatalogueEntry {
 }];
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "immich-workflow",
+    summary: "Immich's workflow action: type, trigger and data, unsigned; receivers check a header of the endpoint.",
+    outbound: Some(&ImmichWorkflow),
+    inbound: Some(&ImmichWorkflow),
+    catalogue: &EVENTS,
+};
+
+/// What it does.
 pub(crate) struct ImmichWorkflow;
-
-impl Dialect for ImmichWorkflow {
-    fn name(&self) -> &'static str {
-        "immich-workflow"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Immich's workflow action: type, trigger and data, unsigned; receivers check a header of the endpoint."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &EVENTS
-    }
-}
 
 impl Outbound for ImmichWorkflow {
     fn options(&self) -> &'static [OptionSpec] {
@@ -68,7 +54,7 @@ impl Outbound for ImmichWorkflow {
 
     fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError> {
         header::check(&endpoint.headers)?;
-        shared_secret::refuse_keys(self.name(), endpoint)?;
+        shared_secret::refuse_keys(DIALECT.name, endpoint)?;
         match option::given(endpoint, &TYPE) {
             Some(text) if text.is_empty() || text.len() > limits::NAME_BYTES => {
                 let why = format!("must have 1 to {} bytes, such as `{ASSET}`", limits::NAME_BYTES);
@@ -92,10 +78,6 @@ impl Outbound for ImmichWorkflow {
         body.push(b'}');
         Ok(envelope::encoded(body))
     }
-
-    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
-        Ok(())
-    }
 }
 
 impl Inbound for ImmichWorkflow {
@@ -114,10 +96,6 @@ impl Inbound for ImmichWorkflow {
             content_type: "application/json".to_owned(),
             payload: request.body.slice_ref(data),
         })
-    }
-
-    fn kept_headers(&self) -> &'static [&'static str] {
-        &["traceparent", "tracestate", "user-agent"]
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookyard_model::SigningKeys;
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;

@@ -24,14 +24,13 @@ use http::HeaderMap;
 
 use crate::body_signature::{self, Form};
 use crate::{
-    CatalogueEntry, Choices, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec,
-    Outbound, RawRequest, SecretForm, SettingsError, Verified, envelope, option,
+    Choices, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound, RawRequest,
+    SecretForm, SettingsError, Verified, envelope, option,
 };
 
 const SIGNATURE: &str = "x-kiosk-signature-256";
 const FORM: Form = Form::PrefixedHex;
 const SIGNED: &str = "HMAC-SHA256";
-const UNSIGNED: &str = "none";
 
 const REDACT: OptionSpec = OptionSpec {
     name: "redact",
@@ -41,29 +40,16 @@ const REDACT: OptionSpec = OptionSpec {
 };
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "kiosk",
+    summary: "Immich Kiosk: event, device and assets, signed in `X-Kiosk-Signature-256` where there is a secret.",
+    outbound: Some(&Kiosk),
+    inbound: Some(&Kiosk),
+    catalogue: &catalogue::EVENTS,
+};
+
+/// What it does.
 pub(crate) struct Kiosk;
-
-impl Dialect for Kiosk {
-    fn name(&self) -> &'static str {
-        "kiosk"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Immich Kiosk: event, device and assets, signed in `X-Kiosk-Signature-256` where there is a secret."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &catalogue::EVENTS
-    }
-}
 
 impl Outbound for Kiosk {
     fn defaults(&self) -> Defaults {
@@ -96,19 +82,13 @@ impl Outbound for Kiosk {
         now: Timestamp,
         headers: &mut HeaderMap,
     ) -> Result<(), EncodeError> {
-        if let Some(signature) = body_signature::sign(FORM, &endpoint.settings.keys, now, &encoded.body)? {
-            headers.insert(SIGNATURE, signature);
-        }
-        Ok(())
+        body_signature::sign((SIGNATURE, FORM), encoded, endpoint, now, headers)
     }
 }
 
 impl Inbound for Kiosk {
     fn verify(&self, request: &RawRequest<'_>, secrets: &[Secret<String>], _: Timestamp) -> Verified {
-        if secrets.is_empty() {
-            return Verified::Accepted { rule: UNSIGNED, secret: 0 };
-        }
-        body_signature::verify((SIGNATURE, &[FORM], SIGNED), request.headers, request.body, secrets)
+        body_signature::verify_where_keyed((SIGNATURE, FORM, SIGNED), request, secrets)
     }
 
     fn decode(&self, request: &RawRequest<'_>) -> Result<Decoded, DecodeError> {
@@ -119,10 +99,6 @@ impl Inbound for Kiosk {
             content_type: "application/json".to_owned(),
             payload: envelope::without(request.body, &[body::EVENT, body::TIMESTAMP])?,
         })
-    }
-
-    fn kept_headers(&self) -> &'static [&'static str] {
-        &["traceparent", "tracestate", "user-agent"]
     }
 }
 

@@ -20,8 +20,8 @@ use http::HeaderMap;
 use crate::body_signature::{self, Form};
 use crate::json::{self, MemberOrder, Style};
 use crate::{
-    CatalogueEntry, Choices, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec,
-    Outbound, RawRequest, SecretForm, SettingsError, Verified, envelope, option,
+    Choices, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, OptionSpec, Outbound, RawRequest,
+    SecretForm, SettingsError, Verified, envelope, option,
 };
 
 const SIGNATURE: &str = "x-signature";
@@ -38,29 +38,16 @@ const SIGNATURE_ENCODING: OptionSpec = OptionSpec {
 };
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "photobooth",
+    summary: "Photobooth: type and event id with the event's own objects, signed in `X-Signature`.",
+    outbound: Some(&Photobooth),
+    inbound: Some(&Photobooth),
+    catalogue: &catalogue::EVENTS,
+};
+
+/// What it does.
 pub(crate) struct Photobooth;
-
-impl Dialect for Photobooth {
-    fn name(&self) -> &'static str {
-        "photobooth"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Photobooth: type and event id with the event's own objects, signed in `X-Signature`."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &catalogue::EVENTS
-    }
-}
 
 impl Outbound for Photobooth {
     fn defaults(&self) -> Defaults {
@@ -119,10 +106,7 @@ impl Outbound for Photobooth {
             // Settings were checked when they were saved, so what remains is the default's name.
             Some(_) | None => Form::Hex,
         };
-        if let Some(signature) = body_signature::sign(form, &endpoint.settings.keys, now, &encoded.body)? {
-            headers.insert(SIGNATURE, signature);
-        }
-        Ok(())
+        body_signature::sign((SIGNATURE, form), encoded, endpoint, now, headers)
     }
 }
 
@@ -146,10 +130,6 @@ impl Inbound for Photobooth {
             content_type: "application/json".to_owned(),
             payload: envelope::without(request.body, &["type"])?,
         })
-    }
-
-    fn kept_headers(&self) -> &'static [&'static str] {
-        &["traceparent", "tracestate", "user-agent"]
     }
 }
 

@@ -1,11 +1,10 @@
 //! The payload's bytes and their media type, and nothing else: for relays, and for systems that sign nothing.
 //!
-//! What comes in is accepted whoever sent it, under the rule [`UNVERIFIED`], so that every page that shows a message's rule
-//! shows that nobody vouches for it. A source that needs proof has another dialect; one with a secret is let down by this
+//! What comes in is accepted whoever sent it, under the rule `none`, so that every page that shows a message's rule shows
+//! that nobody vouches for it. A source that needs proof has another dialect; one with a secret is let down by this
 //! one, so there nothing is accepted.
 
 use hookyard_model::{Endpoint, EndpointSettings, Message, Secret, Timestamp};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::{
@@ -13,29 +12,17 @@ use crate::{
     Verified, header, payload,
 };
 
-/// The rule under which everything is accepted.
-const UNVERIFIED: &str = "none";
-
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "raw",
+    summary: "Raw: the payload's bytes and media type, unsigned; what comes in is not verified.",
+    outbound: Some(&Raw),
+    inbound: Some(&Raw),
+    catalogue: &[],
+};
+
+/// What it does.
 pub(crate) struct Raw;
-
-impl Dialect for Raw {
-    fn name(&self) -> &'static str {
-        "raw"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Raw: the payload's bytes and media type, unsigned; what comes in is not verified."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-}
 
 impl Outbound for Raw {
     fn check(&self, endpoint: &EndpointSettings) -> Result<(), SettingsError> {
@@ -50,16 +37,12 @@ impl Outbound for Raw {
     fn encode(&self, message: &Message, _: &Endpoint, _: u8) -> Result<Encoded, EncodeError> {
         payload::encode(message)
     }
-
-    fn sign(&self, _: &Encoded, _: &Message, _: &Endpoint, _: Timestamp, _: &mut HeaderMap) -> Result<(), EncodeError> {
-        Ok(())
-    }
 }
 
 impl Inbound for Raw {
     fn verify(&self, _: &RawRequest<'_>, secrets: &[Secret<String>], _: Timestamp) -> Verified {
         if secrets.is_empty() {
-            return Verified::Accepted { rule: UNVERIFIED, secret: 0 };
+            return Verified::UNPROVEN;
         }
         // Whoever gave the source a secret expects that strangers are kept out.
         let why = "dialect `raw` verifies nothing; take the secret away, or choose a dialect that verifies";
@@ -74,10 +57,6 @@ impl Inbound for Raw {
             content_type: payload::content_type(request.headers.get(CONTENT_TYPE), "application/octet-stream")?,
             payload: request.body.clone(),
         })
-    }
-
-    fn kept_headers(&self) -> &'static [&'static str] {
-        &["traceparent", "tracestate", "user-agent"]
     }
 }
 

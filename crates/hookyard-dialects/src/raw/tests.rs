@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use hookyard_model::{OnGone, Payload, SigningKeys};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::*;
 use crate::examples::{NOW, endpoint, header, message, request, settings, signing};

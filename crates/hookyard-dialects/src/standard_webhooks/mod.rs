@@ -16,8 +16,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, Outbound, RawRequest, SecretForm,
-    SettingsError, Verified, payload,
+    DecodeError, Decoded, Defaults, EncodeError, Encoded, Inbound, Outbound, RawRequest, SecretForm, SettingsError,
+    Verified, payload,
 };
 
 /// What the three headers are called.
@@ -48,31 +48,11 @@ impl Names {
 
 /// A dialect of the scheme.
 pub(crate) struct StandardWebhooks {
-    pub(crate) name: &'static str,
-    pub(crate) summary: &'static str,
     /// Under which names it sends, and which it looks for first in what comes in.
     pub(crate) names: &'static Names,
     /// Which names it takes as well.
     pub(crate) other: &'static Names,
     pub(crate) on_gone: OnGone,
-}
-
-impl Dialect for StandardWebhooks {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn summary(&self) -> &'static str {
-        self.summary
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
 }
 
 impl Outbound for StandardWebhooks {

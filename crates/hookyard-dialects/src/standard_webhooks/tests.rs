@@ -49,7 +49,7 @@ fn keys(secrets: &[(&Secret<String>, Option<Timestamp>)]) -> SigningKeys {
 
 /// The request that an attempt at `now` makes.
 fn sent(dialect: &StandardWebhooks, message: &Message, keys: &SigningKeys, now: Timestamp) -> Encoded {
-    let endpoint = signing(endpoint(dialect.name), keys);
+    let endpoint = signing(endpoint("standard"), keys);
     let mut encoded = dialect.encode(message, &endpoint, 0).expect("it can be encoded");
     let mut headers = encoded.headers.clone();
     dialect.sign(&encoded, message, &endpoint, now, &mut headers).expect("it can be signed");

@@ -30,21 +30,16 @@ use crate::{
 };
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "template",
+    summary: "Template: headers, body and signature as the endpoint's own templates say; it only sends.",
+    outbound: Some(&Template),
+    inbound: None,
+    catalogue: &[],
+};
+
+/// What it does.
 pub(crate) struct Template;
-
-impl Dialect for Template {
-    fn name(&self) -> &'static str {
-        "template"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Template: headers, body and signature as the endpoint's own templates say; it only sends."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-}
 
 const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> OptionSpec {
     OptionSpec { name, choices: Choices::Text, default, meaning }

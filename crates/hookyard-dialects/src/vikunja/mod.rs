@@ -22,40 +22,26 @@ use sha2::{Digest as _, Sha256};
 use crate::body_signature::{self, Form};
 use crate::json::{self, MemberOrder, Style};
 use crate::{
-    CatalogueEntry, DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, Outbound, RawRequest,
-    SecretForm, SettingsError, Verified, envelope,
+    DecodeError, Decoded, Defaults, Dialect, EncodeError, Encoded, Inbound, Outbound, RawRequest, SecretForm,
+    SettingsError, Verified, envelope,
 };
 
 const SIGNATURE: &str = "x-vikunja-signature";
 /// The digits alone, without GitHub's prefix.
 const FORM: Form = Form::Hex;
 const SIGNED: &str = "HMAC-SHA256";
-const UNSIGNED: &str = "none";
 
 /// The dialect.
+pub(crate) static DIALECT: Dialect = Dialect {
+    name: "vikunja",
+    summary: "Vikunja: event name, time and data, signed in `X-Vikunja-Signature` where there is a secret.",
+    outbound: Some(&Vikunja),
+    inbound: Some(&Vikunja),
+    catalogue: &catalogue::EVENTS,
+};
+
+/// What it does.
 pub(crate) struct Vikunja;
-
-impl Dialect for Vikunja {
-    fn name(&self) -> &'static str {
-        "vikunja"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Vikunja: event name, time and data, signed in `X-Vikunja-Signature` where there is a secret."
-    }
-
-    fn outbound(&self) -> Option<&dyn Outbound> {
-        Some(self)
-    }
-
-    fn inbound(&self) -> Option<&dyn Inbound> {
-        Some(self)
-    }
-
-    fn catalogue(&self) -> &'static [CatalogueEntry] {
-        &catalogue::EVENTS
-    }
-}
 
 impl Outbound for Vikunja {
     fn defaults(&self) -> Defaults {
@@ -87,19 +73,13 @@ impl Outbound for Vikunja {
         now: Timestamp,
         headers: &mut HeaderMap,
     ) -> Result<(), EncodeError> {
-        if let Some(signature) = body_signature::sign(FORM, &endpoint.settings.keys, now, &encoded.body)? {
-            headers.insert(SIGNATURE, signature);
-        }
-        Ok(())
+        body_signature::sign((SIGNATURE, FORM), encoded, endpoint, now, headers)
     }
 }
 
 impl Inbound for Vikunja {
     fn verify(&self, request: &RawRequest<'_>, secrets: &[Secret<String>], _: Timestamp) -> Verified {
-        if secrets.is_empty() {
-            return Verified::Accepted { rule: UNSIGNED, secret: 0 };
-        }
-        body_signature::verify((SIGNATURE, &[FORM], SIGNED), request.headers, request.body, secrets)
+        body_signature::verify_where_keyed((SIGNATURE, FORM, SIGNED), request, secrets)
     }
 
     fn decode(&self, request: &RawRequest<'_>) -> Result<Decoded, DecodeError> {
@@ -113,10 +93,6 @@ impl Inbound for Vikunja {
             content_type: "application/json".to_owned(),
             payload: request.body.slice_ref(data),
         })
-    }
-
-    fn kept_headers(&self) -> &'static [&'static str] {
-        &["traceparent", "tracestate", "user-agent"]
     }
 }
 

@@ -104,12 +104,12 @@ impl Named {
 }
 
 /// The dialects that know what their systems announce.
-fn with_catalogue() -> impl Iterator<Item = &'static dyn Dialect> {
+fn with_catalogue() -> impl Iterator<Item = &'static Dialect> {
     hookyard_dialects::all().iter().copied().filter(|dialect| !dialect.catalogue().is_empty())
 }
 
 /// A dialect that has a catalogue.
-fn dialect(name: &str) -> Result<&'static dyn Dialect, Failure> {
+fn dialect(name: &str) -> Result<&'static Dialect, Failure> {
     let found = name.parse::<DialectName>().ok().and_then(|name| hookyard_dialects::find(&name));
     found.filter(|dialect| !dialect.catalogue().is_empty()).ok_or_else(|| {
         let known: Vec<String> = with_catalogue().map(|dialect| format!("`{}`", dialect.name())).collect();

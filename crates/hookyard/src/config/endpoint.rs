@@ -110,7 +110,7 @@ pub(super) struct Written {
 
 /// Has the dialect check and complete the settings of an endpoint of any file.
 pub(super) fn declare(
-    dialect: &'static dyn Dialect,
+    dialect: &'static Dialect,
     mut settings: EndpointSettings,
     written: Written,
     faults: &mut Faults,
@@ -160,7 +160,7 @@ pub(crate) fn derived_uid(digest: &str, ordinal: usize) -> Uid {
     uid.parse().expect("letters, digits and dashes are a uid")
 }
 
-fn dialect(table: &mut Table<'_>, faults: &mut Faults) -> Option<(DialectName, &'static dyn Dialect)> {
+fn dialect(table: &mut Table<'_>, faults: &mut Faults) -> Option<(DialectName, &'static Dialect)> {
     let Some(value) = table.take("dialect") else {
         let name: DialectName = DIALECT.parse().expect("the default dialect has a name");
         let dialect = hookyard_dialects::find(&name).expect("the default dialect is one of ours");
@@ -170,7 +170,7 @@ fn dialect(table: &mut Table<'_>, faults: &mut Faults) -> Option<(DialectName, &
 }
 
 /// The dialect that a value names.
-pub(super) fn known_dialect(value: &Value<'_>, faults: &mut Faults) -> Option<(DialectName, &'static dyn Dialect)> {
+pub(super) fn known_dialect(value: &Value<'_>, faults: &mut Faults) -> Option<(DialectName, &'static Dialect)> {
     let text = value.text(faults)?;
     let name: Option<DialectName> = text.parse().ok();
     if let Some((name, dialect)) = name.and_then(|name| hookyard_dialects::find(&name).map(|dialect| (name, dialect))) {
@@ -188,7 +188,7 @@ pub(super) fn known_dialect(value: &Value<'_>, faults: &mut Faults) -> Option<(D
 /// The URL, and the user in it. What is wrong is said without the URL, which may hold a credential.
 fn url(
     value: &Value<'_>,
-    dialect: Option<&(DialectName, &'static dyn Dialect)>,
+    dialect: Option<&(DialectName, &'static Dialect)>,
     policy: &Policy,
     faults: &mut Faults,
 ) -> Option<(Url, Option<BasicAuth>)> {

@@ -161,7 +161,7 @@ impl Foreign {
 
 impl System {
     /// Its dialect.
-    pub(super) fn dialect(&self) -> (DialectName, &'static dyn Dialect) {
+    pub(super) fn dialect(&self) -> (DialectName, &'static Dialect) {
         let name: DialectName = self.uid.parse().expect("a system's dialect has a name");
         let dialect = hookyard_dialects::find(&name).expect("a system's dialect is one of ours");
         (name, dialect)

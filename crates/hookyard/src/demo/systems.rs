@@ -51,7 +51,7 @@ pub(super) const SYSTEMS: [System; 4] = [
 ];
 
 impl System {
-    fn found(&self) -> &'static dyn Dialect {
+    fn found(&self) -> &'static Dialect {
         hookyard_dialects::find(&self.dialect_name()).expect("the demo's dialects are ours")
     }
 

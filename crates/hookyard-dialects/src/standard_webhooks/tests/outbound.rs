@@ -157,9 +157,9 @@ fn the_defaults_differ_in_410_only() {
 fn settings_that_could_never_be_sent_are_refused() {
     fn check(name: &str, fine: [bool; 2]) {
         for (dialect, fine) in BOTH.into_iter().zip(fine) {
-            let mut endpoint = settings(dialect.name);
+            let mut endpoint = settings("standard");
             endpoint.headers = vec![header(name, "value")];
-            assert_eq!(dialect.check(&endpoint).is_ok(), fine, "{name} in {}", dialect.name);
+            assert_eq!(dialect.check(&endpoint).is_ok(), fine, "{name} in {:?}", dialect.names);
         }
     }
     check("X-Own", [true, true]);
