@@ -1,7 +1,8 @@
 //! What goes wrong while a deed or a read runs, and what a caller is told about it.
 
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use hookyard_ports::StoreError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// Why a deed or a read stopped half-way; whatever it wrote is rolled back.
 #[derive(Debug)]
@@ -20,6 +21,25 @@ pub(crate) type Attempted<T> = Result<T, Fault>;
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Sql(error)
+    }
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        let why = match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                return Self::Sql(error);
+            }
+            PoolError::Timeout(TimeoutType::Wait) => "all connections of this node were busy for too long",
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                "no connection could be made in time: the database, or a pooler before it, does not answer"
+            }
+            PoolError::Closed => "it is closed",
+            other @ (PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_))) => {
+                return Self::Store(StoreError::Other(other.to_string()));
+            }
+        };
+        Self::Store(StoreError::Unavailable(why.to_owned()))
     }
 }
 
@@ -49,10 +69,49 @@ fn is_for_now(code: &SqlState) -> bool {
     CLASSES.contains(&class(code)) || CODES.contains(code)
 }
 
-/// What the database says, in one line: its message, and its code.
+/// What `PgBouncer` says in its own name, always under one code, and what to do about it.
+const POOLER: [(&str, &str); 5] = [
+    (
+        "no more connections allowed (max_client_conn)",
+        "the pooler takes no more clients: raise its `max_client_conn`, a node makes up to 16 connections",
+    ),
+    (
+        "query_wait_timeout",
+        "all of the pooler's connections to the server were busy for too long: raise its `default_pool_size`",
+    ),
+    (
+        "server login has been failing, try again later (server_login_retry)",
+        "the pooler does not get through to the server: its log says why, and after `server_login_retry` it tries again",
+    ),
+    ("server conn crashed?", "the pooler lost its connection to the server"),
+    ("pgbouncer cannot connect to server", "the pooler does not get through to the server: its log says why"),
+];
+
+/// What to do about something that is known. It only helps to understand: the kind of an error hangs on its code alone.
+fn advice(told: &DbError) -> Option<&'static str> {
+    let code = told.code();
+    if *code == SqlState::PROTOCOL_VIOLATION {
+        return POOLER.iter().find(|(message, _)| *message == told.message()).map(|(_, advice)| *advice);
+    }
+    let known = [
+        (
+            SqlState::TOO_MANY_CONNECTIONS,
+            "the server takes no more connections: raise `max_connections` or the role's limit, or let the nodes share \
+             fewer through a pooler",
+        ),
+        (SqlState::CANNOT_CONNECT_NOW, "the server starts or stops and takes connections once it has started"),
+        (SqlState::ADMIN_SHUTDOWN, "the server was told to stop, or to end this connection"),
+        (SqlState::CRASH_SHUTDOWN, "a process of the server crashed, and it starts again by itself"),
+        (SqlState::READ_ONLY_SQL_TRANSACTION, "the server only reads: it is a standby, or was made to"),
+    ];
+    known.into_iter().find(|(state, _)| state == code).map(|(_, advice)| advice)
+}
+
+/// What the database says, in one line: its message, its code, and what to do about it where that is known.
 fn words(error: &tokio_postgres::Error) -> String {
     if let Some(told) = error.as_db_error() {
-        return format!("{} ({})", told.message(), told.code().code());
+        let said = format!("{} ({})", told.message(), told.code().code());
+        return advice(told).map_or_else(|| said.clone(), |advice| format!("{said}; {advice}"));
     }
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -126,7 +185,7 @@ impl Fault {
         };
         match error.code() {
             Some(code) if *code == SqlState::DISK_FULL => {
-                StoreError::Full(format!("there is no space left on the database's disk: {}", words(&error)))
+                StoreError::Full(format!("there is no space left on the database's disk, make some: {}", words(&error)))
             }
             Some(code) if is_for_now(code) => StoreError::Unavailable(words(&error)),
             // Without a code it was not the server that spoke: the connection is gone, or the answer cannot be read.

@@ -120,7 +120,7 @@ impl Node {
                 }
             }
         };
-        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("no answer within {} s", D::PATIENCE.as_secs())));
+        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("the database gave no answer within {} s", D::PATIENCE.as_secs())));
         tokio::time::timeout(D::PATIENCE, rounds).await.map_err(hangs)?
     }
 

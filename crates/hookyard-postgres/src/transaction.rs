@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use deadpool_postgres::{Object, PoolError};
-use hookyard_ports::StoreError;
+use deadpool_postgres::Object;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -56,17 +55,18 @@ impl Tx {
             Mode::Write => BEGIN_WRITE,
         };
         let mut last = None;
-        // A connection that was lost while it lay in the pool may show only now; the next one is tried instead.
+        // A connection that was lost while it lay in the pool may show only now; the next one is tried instead. One that was
+        // just made tells of the server: a pooler takes connections while it has none itself.
         for _ in 0..=pool.status().max_size {
             let client = match pool.get().await {
                 Ok(client) => client,
-                Err(PoolError::Backend(error)) => return Err(Fault::Sql(error)),
-                Err(error) => return Err(Fault::Store(StoreError::Unavailable(error.to_string()))),
+                Err(error) => return Err(error.into()),
             };
+            let is_fresh = Object::metrics(&client).recycle_count == 0;
             let tx = Self { node: Arc::clone(node), client: Some(client), changed: AtomicBool::new(false) };
             match tx.client().batch_execute(words).await.map_err(Fault::Sql) {
                 Ok(()) => return Ok(tx),
-                Err(fault) if fault.is_outage() => last = Some(fault),
+                Err(fault) if fault.is_outage() && !is_fresh => last = Some(fault),
                 Err(fault) => return Err(fault),
             }
         }
