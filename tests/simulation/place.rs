@@ -62,7 +62,9 @@ impl Place {
 
     /// A directory, for one worker.
     pub(crate) fn embedded(pace: Pace) -> Self {
-        Self::outside(Box::new(Directory(TempDir::new().expect("a directory"))), pace)
+        // On the disk of the build: what is kept in memory has no fsync to wait for.
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        Self::outside(Box::new(Directory(directory)), pace)
     }
 
     /// A schema, for several workers; `None`, and said, where there is no server.

@@ -1,6 +1,6 @@
 //! What must be true after a storm, and what the storm did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hookyard_model::{
@@ -103,9 +103,12 @@ impl World {
 
     /// A duplicate, and a request beside another one, is possible only where a lease was lost in flight, and that is logged.
     fn check_held_once(&self, key: DeliveryKey, attempts: &[Attempt], unsure: u32) {
-        let seen = self.seen.lock();
-        let of = |counts: &std::collections::BTreeMap<DeliveryKey, u32>| counts.get(&key).copied().unwrap_or(0);
-        let (seed, taken, beside) = (self.seed, of(&seen.taken), of(&seen.beside));
+        let of = |counts: &BTreeMap<DeliveryKey, u32>| counts.get(&key).copied().unwrap_or(0);
+        let (taken, beside) = {
+            let requests = self.seen.lock();
+            (of(&requests.taken), of(&requests.beside))
+        };
+        let seed = self.seed;
         assert!(taken <= unsure + 1, "seed {seed}: {key:?} was taken {taken} times: {}", log(attempts));
         assert!(beside <= unsure, "seed {seed}: {key:?} had {beside} requests beside another: {}", log(attempts));
     }
