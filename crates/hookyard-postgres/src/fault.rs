@@ -149,7 +149,20 @@ impl Fault {
                     .iter()
                     .any(|code| error.code() == Some(code))
                     || self.misses_partition()
+                    || self.loses_session()
             }
+        }
+    }
+
+    /// Whether a statement that was prepared on a connection is not there, or is another one's, or gives other columns than
+    /// it did: whatever stands in between keeps no sessions, or the tables were changed.
+    pub(crate) fn loses_session(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.code().is_some_and(|code| {
+                [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT, SqlState::FEATURE_NOT_SUPPORTED]
+                    .contains(code)
+            }),
+            Self::Store(_) | Self::Overtaken => false,
         }
     }
 

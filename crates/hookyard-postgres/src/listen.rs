@@ -1,8 +1,10 @@
-//! Which endpoints changed, on whatever node they did.
+//! Which endpoints changed, on whatever node they did, and what other nodes say is due.
 //!
 //! The table of changes is the truth. Whoever waits asks it when this process changed something, when another node says so
-//! (`NOTIFY`, where there is a connection to listen on), and now and then in any case.
+//! (`NOTIFY`, where there is a connection to listen on), and now and then in any case. What is due is
+//! only heard, and passed on as the hint that it is ([`crate::hint`]).
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::column::{Columns, int};
 use crate::fault::Attempted;
+use crate::hint;
 use crate::node::{Deed, Node};
 use crate::transaction::{Mode, Tx};
 use crate::url::Place;
@@ -121,7 +124,11 @@ async fn hear(node: &Node, place: &Place, tls: &MakeRustlsConnect, is_failing: &
         Err(error) => return crate::fault::told(&error),
     };
     let mut messages = std::pin::pin!(stream::poll_fn(move |context| connection.poll_message(context)));
-    let words = format!("LISTEN \"{}\"", node.schema.channel());
+    let due = node.schema.due_channel();
+    let mut words = format!("LISTEN \"{}\"", node.schema.channel());
+    if node.heard.delivers() {
+        write!(words, "; LISTEN \"{due}\"").expect("writing to memory cannot fail");
+    }
     let mut listening = std::pin::pin!(client.batch_execute(&words));
     let mut is_listening = false;
     loop {
@@ -136,6 +143,7 @@ async fn hear(node: &Node, place: &Place, tls: &MakeRustlsConnect, is_failing: &
                 node.wake();
             }
             message = messages.next() => match message {
+                Some(Ok(AsyncMessage::Notification(said))) if said.channel() == due => hint::heard(node, said.payload()),
                 Some(Ok(AsyncMessage::Notification(_))) => node.wake(),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return crate::fault::told(&error),

@@ -27,7 +27,7 @@ use crate::deed::mark;
 use crate::fault::{Attempted, Fault};
 use crate::node::{Beginning, Deed as _, Node};
 use crate::open::{self, READ_CHECK, READ_MARK, WRITE_CHECK};
-use crate::pool::Share;
+use crate::pool::{Sessions, Share};
 use crate::transaction::{Mode, Tx};
 use crate::{OpenError, Options, lock};
 
@@ -89,7 +89,8 @@ pub async fn open(options: Options, purpose: Purpose) -> std::result::Result<Pos
     }
     let open::Reached { pools, schema, is_commit_durable, .. } = reached;
     // Leases name incarnations from 1 on.
-    let node = Node::new(options, Beginning { pools, schema, incarnation: Incarnation(0), is_commit_durable });
+    let (incarnation, sessions) = (Incarnation(0), Sessions::Anybodys);
+    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable, sessions });
     Ok(PostgresSide { node: Arc::new(node), reading: None })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hookyard_model::Incarnation;
@@ -12,8 +13,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::fault::{Attempted, Fault};
+use crate::hint::Heard;
 use crate::partition::Day;
-use crate::pool::{Pools, Share};
+use crate::pool::{Pools, Sessions, Share};
 use crate::schema::Schema;
 use crate::transaction::{Mode, Tx};
 
@@ -35,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) pending_limit: u64,
     /// Whether `synchronous_commit` is set as high as is needed without us.
     pub(crate) is_commit_durable: bool,
+    /// Whose the sessions are.
+    sessions_are_ours: AtomicBool,
     /// Days whose partitions are there.
     pub(crate) days: Mutex<BTreeSet<Day>>,
     /// How many deliveries are open, and when they were counted.
@@ -45,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) pruned_to: Mutex<Option<(i64, hookyard_model::RawId)>>,
     /// Days that are over and stay, and when that was said.
     pub(crate) reported: Mutex<BTreeSet<(Day, Day)>>,
+    /// What this node says to others and hears from them.
+    pub(crate) heard: Heard,
     woken: watch::Sender<u64>,
     /// Only reads use it: a transaction that writes may see a form of its own that will never be.
     pub(crate) settings: OpenedSettings,
@@ -56,6 +62,7 @@ pub(crate) struct Beginning {
     pub(crate) schema: Schema,
     pub(crate) incarnation: Incarnation,
     pub(crate) is_commit_durable: bool,
+    pub(crate) sessions: Sessions,
 }
 
 /// One transaction's worth of work. May run several times: what an earlier run wrote was rolled back then.
@@ -80,10 +87,11 @@ pub(crate) trait Deed: Send + Sync + 'static {
 
 impl Node {
     pub(crate) fn new(options: crate::Options, beginning: Beginning) -> Self {
-        let Beginning { pools, schema, incarnation, is_commit_durable } = beginning;
+        let Beginning { pools, schema, incarnation, is_commit_durable, sessions } = beginning;
         Self {
             pools,
             schema,
+            heard: Heard::new(options.delivers),
             keyring: options.keyring,
             clock: options.clock,
             rng: options.rng,
@@ -92,6 +100,7 @@ impl Node {
             incarnation,
             pending_limit: options.pending_limit,
             is_commit_durable,
+            sessions_are_ours: AtomicBool::new(sessions == Sessions::Ours),
             days: Mutex::new(BTreeSet::new()),
             open: Mutex::new(None),
             bytes: Mutex::new(None),
@@ -120,7 +129,12 @@ impl Node {
                 }
             }
         };
-        let hangs = |_| Fault::Store(StoreError::Unavailable(format!("the database gave no answer within {} s", D::PATIENCE.as_secs())));
+        let hangs = |_| {
+            Fault::Store(StoreError::Unavailable(format!(
+                "the database gave no answer within {} s",
+                D::PATIENCE.as_secs()
+            )))
+        };
         tokio::time::timeout(D::PATIENCE, rounds).await.map_err(hangs)?
     }
 
@@ -140,12 +154,23 @@ impl Node {
             }
             Err(fault) => {
                 tx.roll_back().await;
+                if fault.loses_session() {
+                    self.sessions_are_ours.store(false, Ordering::Relaxed);
+                    tracing::warn!(
+                        "a connection lost what was prepared on it; statements are planned each time from here on"
+                    );
+                }
                 if fault.misses_partition() {
                     self.forget_days();
                 }
                 Err(fault)
             }
         }
+    }
+
+    /// Whose the sessions are, as far as is known.
+    pub(crate) fn sessions(&self) -> Sessions {
+        if self.sessions_are_ours.load(Ordering::Relaxed) { Sessions::Ours } else { Sessions::Anybodys }
     }
 
     /// Wakes whoever waits for changes in this process.

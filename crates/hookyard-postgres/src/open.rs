@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::fault::told;
 use crate::node::{Beginning, Node};
-use crate::pool::{Pools, Share};
+use crate::pool::{Pools, Sessions, Share};
 use crate::schema::{self, Schema, SchemaError};
 use crate::url::Place;
 use crate::{OpenError, Options, tls};
@@ -34,6 +34,7 @@ pub(crate) const READ_MARK: &str = "SELECT value FROM @meta WHERE name = $1";
 /// Keeps the check value.
 pub(crate) const WRITE_CHECK: &str = "INSERT INTO @meta (name, value) VALUES ('secret_check', $1) \
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const BACKEND: &str = "SELECT pg_catalog.pg_backend_pid()";
 const BEGIN_LIFE: &str = "INSERT INTO @node (name, started, heartbeat) VALUES ($1, $2, $2) RETURNING incarnation";
 
 /// A store that is open, and where to listen.
@@ -62,9 +63,41 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
     reached.migrate().await?;
     let begun = begin_life(&mut reached.client, &reached.schema, &options).await;
     let incarnation = begun.map_err(|error| reached.explain(&error))??;
-    let Reached { pools, schema, is_commit_durable, .. } = reached;
-    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable });
+    let sessions = sessions(&options, &reached).await;
+    let Reached { mut pools, schema, is_commit_durable, place, .. } = reached;
+    if sessions == Sessions::Ours {
+        pools.close();
+        pools = Pools::of_sessions(&place, options.connections, is_commit_durable)?;
+    }
+    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable, sessions });
     Ok(Opened { node, listen })
+}
+
+/// Whose the sessions are. Listening needs one of one's own, so a URL that is given for it has no pooler in between; and
+/// where deeds use the same URL, neither have they. Should that be a mistake, a pooler is caught at it here.
+async fn sessions(options: &Options, reached: &Reached) -> Sessions {
+    let same = options.listen.as_ref().is_some_and(|listen| listen.expose() == options.database.expose());
+    if same && !is_pooled(reached).await { Sessions::Ours } else { Sessions::Anybodys }
+}
+
+/// A connection to the server itself keeps its process and shares it with nobody. One that does not is a pooler's, which
+/// shows when another transaction holds the process that it had.
+pub(crate) async fn is_pooled(reached: &Reached) -> bool {
+    let seen = async {
+        let mut other = reached.pools.of(Share::Kept).get().await.ok()?;
+        let first = backend(&reached.client).await?;
+        let held = other.transaction().await.ok()?;
+        let taken: i32 = held.query_typed_one(BACKEND, &[]).await.ok()?.try_get(0).ok()?;
+        let second = backend(&reached.client).await?;
+        held.rollback().await.ok()?;
+        Some(first == taken || first != second)
+    };
+    // Without a second connection nothing was seen.
+    seen.await.unwrap_or(false)
+}
+
+async fn backend(client: &Object) -> Option<i32> {
+    client.query_typed_one(BACKEND, &[]).await.ok()?.try_get(0).ok()
 }
 
 /// Whether a URL could be connected to, as far as that can be told without connecting: its parts are known, and the

@@ -28,6 +28,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The source of nonces.
     pub rng: Arc<dyn Rng>,
+    /// Whether this node delivers what is due. One that does not tells the others of everything that it leaves to them.
+    pub delivers: bool,
     /// Deliveries that may be pending or leased before accepting is refused; counted every few seconds, so it may be
     /// passed by what was accepted meanwhile.
     pub pending_limit: u64,
@@ -52,6 +54,7 @@ impl Options {
             metrics,
             clock,
             rng: Arc::new(SystemRng),
+            delivers: true,
             pending_limit: limits::PENDING,
         }
     }

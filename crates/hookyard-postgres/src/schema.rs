@@ -37,6 +37,11 @@ impl Schema {
     pub(crate) fn channel(&self) -> String {
         format!("{}_changes", self.name)
     }
+
+    /// The channel on which nodes tell each other what is due.
+    pub(crate) fn due_channel(&self) -> String {
+        format!("{}_due", self.name)
+    }
 }
 
 /// Why the form cannot be brought up to date.

@@ -30,7 +30,7 @@ use crate::deed::status::ChangeStatus;
 use crate::deed::sweep::Sweep;
 use crate::node::{Deed, Node};
 use crate::read::{attempts, counts, deliveries, messages};
-use crate::{OpenError, Options, configuration, listen, open, rollup, tls};
+use crate::{Hints, OpenError, Options, configuration, hint, listen, open, rollup, tls};
 
 /// The store for several nodes: one schema of a `PostgreSQL` database, opened by one node for one life.
 ///
@@ -63,12 +63,18 @@ impl PostgresStore {
         let (settles, settling) = Batches::new(Arc::clone(&node));
         tasks.spawn(accepting);
         tasks.spawn(settling);
+        tasks.spawn(hint::tell(Arc::clone(&node), ended.subscribe()));
         let is_listening = listened.is_some();
         if let Some(place) = listened {
             let connector = tls::connector(&place)?;
             tasks.spawn(listen::listen(Arc::clone(&node), place, connector, ended.subscribe()));
         }
         Ok(Self { node, accepts, settles, tasks, ended, is_listening })
+    }
+
+    /// What other nodes leave to this one; heard where there is a connection to listen on. One taker is enough.
+    pub fn hints(&self) -> Hints {
+        Hints::of(&self.node)
     }
 
     fn check_open(&self) -> Result<()> {

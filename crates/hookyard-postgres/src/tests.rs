@@ -224,7 +224,7 @@ fn queries() -> Vec<(&'static str, &'static str, Look)> {
         (import::SET_REVISION, "app n", Look::None),
         (keys::FREE, "ids smalls texts ids", Look::None),
         (keys::TAKEN, "ids smalls texts", Look::None),
-        (life::BEAT, "n n", Look::None),
+        (life::BEAT, "n n n", Look::None),
         (life::STOP, "n n", Look::None),
         (listen::KNOWN, "", Look::None),
         (listen::SINCE, "n", Look::None),

@@ -1,20 +1,23 @@
 //! One transaction on one connection, which ends committed or undone.
 //!
 //! Everything that a transaction needs of its session is said when it begins and ends with it: a pooler may give the next
-//! one another connection. A transaction that is dropped half-way takes its connection with it, so that no other deed
-//! ever finds itself inside it.
+//! one another connection. Where no pooler can stand in between, sessions are set up once instead and keep what is prepared
+//! in them, which changes what a transaction costs and nothing else. A transaction that is dropped half-way takes its
+//! connection with it, so that no other deed ever finds itself inside it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::Object;
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use hookyard_model::{EndpointId, Timestamp};
+use parking_lot::Mutex;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
 
 use crate::column::Parameter;
 use crate::fault::{Attempted, Fault};
 use crate::node::Node;
-use crate::pool::Share;
+use crate::pool::{Sessions, Share};
 
 /// What a transaction may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +41,43 @@ const BEGIN_WRITE_AS_SET: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRIT
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
     SET LOCAL jit = off";
 
+/// The same in a session of ours, which is set up.
+const BEGIN_WRITE_IN_OURS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const BEGIN_READ_IN_OURS: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// A transaction.
 pub(crate) struct Tx {
     node: Arc<Node>,
     client: Option<Object>,
+    /// Whether its statements stay prepared.
+    prepares: bool,
     changed: AtomicBool,
+    due: Mutex<Vec<(EndpointId, Timestamp, Whom)>>,
+}
+
+/// Whom to tell that something is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// The other nodes: this one knows, or does not deliver it.
+    Others,
+    /// This one as well.
+    All,
 }
 
 impl Tx {
     /// Begins one.
     pub(crate) async fn begin(node: &Arc<Node>, mode: Mode, share: Share) -> Attempted<Self> {
         let pool = node.pools.of(share);
-        let words = match mode {
-            Mode::Read => BEGIN_READ,
-            Mode::Write if node.is_commit_durable => BEGIN_WRITE_AS_SET,
-            Mode::Write => BEGIN_WRITE,
+        let sessions = node.sessions();
+        let words = match (sessions, mode) {
+            (Sessions::Ours, Mode::Read) => BEGIN_READ_IN_OURS,
+            (Sessions::Ours, Mode::Write) => BEGIN_WRITE_IN_OURS,
+            (Sessions::Anybodys, Mode::Read) => BEGIN_READ,
+            (Sessions::Anybodys, Mode::Write) if node.is_commit_durable => BEGIN_WRITE_AS_SET,
+            (Sessions::Anybodys, Mode::Write) => BEGIN_WRITE,
         };
+        // Reads are many and seldom, and what they look for says in which days it is.
+        let prepares = sessions == Sessions::Ours && mode == Mode::Write;
         let mut last = None;
         // A connection that was lost while it lay in the pool may show only now; the next one is tried instead. One that was
         // just made tells of the server: a pooler takes connections while it has none itself.
@@ -63,7 +87,8 @@ impl Tx {
                 Err(error) => return Err(error.into()),
             };
             let is_fresh = Object::metrics(&client).recycle_count == 0;
-            let tx = Self { node: Arc::clone(node), client: Some(client), changed: AtomicBool::new(false) };
+            let mut tx = Self::on(node, client);
+            tx.prepares = prepares;
             match tx.client().batch_execute(words).await.map_err(Fault::Sql) {
                 Ok(()) => return Ok(tx),
                 Err(fault) if fault.is_outage() && !is_fresh => last = Some(fault),
@@ -71,6 +96,11 @@ impl Tx {
             }
         }
         Err(last.unwrap_or(Fault::Overtaken))
+    }
+
+    fn on(node: &Arc<Node>, client: Object) -> Self {
+        let (changed, due) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+        Self { node: Arc::clone(node), client: Some(client), prepares: false, changed, due }
     }
 
     fn client(&self) -> &Object {
@@ -84,7 +114,10 @@ impl Tx {
     /// The rows that a query gives.
     pub(crate) async fn query(&self, query: &str, parameters: &[Parameter<'_>]) -> Attempted<Vec<Row>> {
         let query = self.node.schema.qualify(query);
-        Ok(self.client().query_typed(&query, &cloned(parameters)).await?)
+        match self.prepare(&query, parameters).await? {
+            None => Ok(self.client().query_typed(&query, &cloned(parameters)).await?),
+            Some(prepared) => Ok(self.client().query(&prepared, &values(parameters)).await?),
+        }
     }
 
     /// The only row that a query gives, if it gives one.
@@ -95,7 +128,19 @@ impl Tx {
     /// How many rows a statement touched.
     pub(crate) async fn execute(&self, statement: &str, parameters: &[Parameter<'_>]) -> Attempted<u64> {
         let statement = self.node.schema.qualify(statement);
-        Ok(self.client().execute_typed(&statement, &cloned(parameters)).await?)
+        match self.prepare(&statement, parameters).await? {
+            None => Ok(self.client().execute_typed(&statement, &cloned(parameters)).await?),
+            Some(prepared) => Ok(self.client().execute(&prepared, &values(parameters)).await?),
+        }
+    }
+
+    /// The statement, prepared on this connection, where that can be: parsing and planning cost as much as doing.
+    async fn prepare(&self, statement: &str, parameters: &[Parameter<'_>]) -> Attempted<Option<Statement>> {
+        if !self.prepares {
+            return Ok(None);
+        }
+        let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+        Ok(Some(self.client().prepare_typed_cached(statement, &types).await?))
     }
 
     /// Statements without parameters.
@@ -108,12 +153,23 @@ impl Tx {
         self.changed.store(true, Ordering::Relaxed);
     }
 
+    /// Says that something is due for an endpoint; who delivers it is told once it is committed.
+    pub(crate) fn say_due(&self, endpoint: EndpointId, due: Timestamp, whom: Whom) {
+        self.due.lock().push((endpoint, due, whom));
+    }
+
     /// Commits.
     pub(crate) async fn commit(mut self) -> Attempted<()> {
         self.client().batch_execute("COMMIT").await?;
         drop(self.client.take());
         if self.changed.load(Ordering::Relaxed) {
             self.node.wake();
+        }
+        for (endpoint, due, whom) in std::mem::take(&mut *self.due.lock()) {
+            self.node.heard.tell(endpoint, due);
+            if whom == Whom::All {
+                self.node.heard.hear(endpoint, due);
+            }
         }
         Ok(())
     }
@@ -124,6 +180,23 @@ impl Tx {
             drop(self.client.take());
         }
     }
+}
+
+/// Does one statement that is a transaction of its own. When it is dropped half-way, so is its connection.
+pub(crate) async fn alone(node: &Arc<Node>, statement: &str, parameters: &[Parameter<'_>]) -> Attempted<()> {
+    let client = match node.pools.of(Share::Other).get().await {
+        Ok(client) => client,
+        Err(error) => return Err(error.into()),
+    };
+    let mut tx = Tx::on(node, client);
+    tx.query(statement, parameters).await?;
+    drop(tx.client.take());
+    Ok(())
+}
+
+/// The parameters' values.
+fn values<'a>(parameters: &[Parameter<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    parameters.iter().map(|(value, _)| *value).collect()
 }
 
 /// The parameters as the client wants them, by value.

@@ -21,6 +21,8 @@ pub mod embedded;
 #[doc(hidden)]
 pub mod fuzz;
 mod header;
+#[cfg(feature = "program")]
+mod hearing;
 mod key_file;
 #[cfg(feature = "program")]
 mod log;

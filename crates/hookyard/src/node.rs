@@ -73,6 +73,9 @@ pub(crate) struct Opened {
     pub(crate) ids: Arc<Ids>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What other nodes leave to this one.
+    #[cfg(feature = "program")]
+    hints: Option<hookyard_postgres::Hints>,
 }
 
 /// What the part of a node that delivers goes by.
@@ -104,6 +107,9 @@ enum Part {
 struct Delivering {
     engine: Engine,
     client: Arc<Client>,
+    /// What hears other nodes.
+    #[cfg(feature = "program")]
+    hearing: Option<crate::hearing::Hearing>,
 }
 
 /// What every store is opened with.
@@ -125,11 +131,13 @@ impl Opened {
         Self::on(Arc::new(SqliteStore::open(options)?), clock, metrics).await.map_err(OpenError::HighestId)
     }
 
-    /// Opens the store of several nodes. Each must be given the same main secret.
+    /// Opens the store of several nodes, for one that delivers or leaves that to the others. Each must be given the same
+    /// main secret.
     #[cfg(feature = "program")]
     pub(crate) async fn open_shared(
         database: SharedDatabase<'_>,
         main: &[Secret<String>],
+        delivers: bool,
     ) -> Result<Self, OpenSharedError> {
         let keyring = Keyring::from_secrets(main)?;
         let (clock, metrics) = shared();
@@ -142,15 +150,25 @@ impl Opened {
         );
         options.listen = database.listen.cloned();
         database.schema.clone_into(&mut options.schema);
+        options.delivers = delivers;
         let store = hookyard_postgres::PostgresStore::open(options).await?;
-        Self::on(Arc::new(store), clock, metrics).await.map_err(OpenSharedError::HighestId)
+        let hints = store.hints();
+        let opened = Self::on(Arc::new(store), clock, metrics).await.map_err(OpenSharedError::HighestId)?;
+        Ok(Self { hints: Some(hints), ..opened })
     }
 
     async fn on(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
         match store.highest_id().await {
             Ok(last) => {
                 let ids = Arc::new(Ids::new(last, Arc::clone(&clock), Arc::new(SystemRng)));
-                Ok(Self { store, ids, clock, metrics })
+                Ok(Self {
+                    store,
+                    ids,
+                    clock,
+                    metrics,
+                    #[cfg(feature = "program")]
+                    hints: None,
+                })
             }
             Err(error) => {
                 store.close().await;
@@ -162,7 +180,7 @@ impl Opened {
     /// Begins to accept, and to deliver if it is told how: first what a former life of this node held is freed.
     ///
     /// Must be called within a tokio runtime, in which the engine's loops then run.
-    pub(crate) async fn begin(self, outward: Option<Outward>, defaults: Defaults) -> Result<Node, BeginError> {
+    pub(crate) async fn begin(mut self, outward: Option<Outward>, defaults: Defaults) -> Result<Node, BeginError> {
         let part = match outward {
             None => Part::Accepting,
             Some(outward) => match self.deliver(outward).await {
@@ -177,7 +195,7 @@ impl Opened {
             Part::Delivering(delivering) => delivering.engine.handoff(),
             Part::Accepting | Part::Stopped => Arc::new(NoHandoff),
         };
-        let Self { store, ids, clock, metrics } = self;
+        let Self { store, ids, clock, metrics, .. } = self;
         let publisher = Publisher::new(
             Arc::clone(&store),
             handoff,
@@ -194,7 +212,7 @@ impl Opened {
         self.store.close().await;
     }
 
-    async fn deliver(&self, outward: Outward) -> Result<Delivering, BeginError> {
+    async fn deliver(&mut self, outward: Outward) -> Result<Delivering, BeginError> {
         let client = Arc::new(Client::new(hookyard_egress::Options {
             policy: outward.policy,
             resolver: Arc::new(SystemResolver::new(Arc::clone(&self.clock))),
@@ -213,7 +231,17 @@ impl Opened {
         })
         .await;
         match begun {
-            Ok(engine) => Ok(Delivering { engine, client }),
+            Ok(engine) => {
+                #[cfg(feature = "program")]
+                let hearing =
+                    self.hints.take().map(|hints| crate::hearing::Hearing::begin(hints, engine.handoff()));
+                Ok(Delivering {
+                    engine,
+                    client,
+                    #[cfg(feature = "program")]
+                    hearing,
+                })
+            }
             Err(error) => {
                 client.shutdown().await;
                 Err(BeginError(error))
@@ -232,7 +260,12 @@ impl Node {
             return;
         }
         self.publisher.finish().await;
-        if let Part::Delivering(Delivering { engine, client }) = ended {
+        if let Part::Delivering(delivering) = ended {
+            #[cfg(feature = "program")]
+            if let Some(hearing) = delivering.hearing {
+                hearing.stop().await;
+            }
+            let Delivering { engine, client, .. } = delivering;
             engine.stop(limits::SHUTDOWN_GRACE).await;
             client.shutdown().await;
         }

@@ -5,10 +5,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard_accept::{Defaults, Publisher};
 use hookyard_egress::Policy;
-use hookyard_model::Secret;
+use hookyard_model::{Secret, limits};
 use hookyard_ports::SystemRng;
 use hookyard_server::{Doors, DoorsSettings, Reload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,6 +20,9 @@ use crate::demo::{self, Demo};
 use crate::key_file::{KeyFile, make_folder};
 use crate::node::{self, Opened, Outward};
 use crate::reload::{Reloader, tell_of_unnamed};
+
+/// How often a node asks the due index that has no connection to hear the others on.
+const DEAF_SWEEP: Duration = Duration::from_secs(1);
 
 /// A node that is ready to serve.
 pub(crate) struct Node {
@@ -41,7 +45,10 @@ impl Node {
         let main = &settings.main_secret.value;
         let opened = match &settings.database {
             None => Opened::open(&settings.data.value, main).await?,
-            Some(database) => Opened::open_shared(database.shared(), main).await?,
+            Some(database) => {
+                let delivers = settings.role.value != Role::Doors;
+                Opened::open_shared(database.shared(), main, delivers).await?
+            }
         };
         let (store, ids, clock) = (Arc::clone(&opened.store), Arc::clone(&opened.ids), Arc::clone(&opened.clock));
         let reloader = Arc::new(Reloader::new(config, flags, store, ids, clock));
@@ -117,9 +124,16 @@ fn outward(settings: &Settings, address: SocketAddr) -> Outward {
             timeout: settings.request_timeout.value,
             disable_after: settings.disable_after.value,
             slots: node::slots(raised_limit_of_files()),
+            due_sweep: due_sweep(settings),
             ..hookyard_engine::Settings::default()
         },
     }
+}
+
+/// How often the due index is asked: a node that cannot hear the others finds what they leave to it only there.
+fn due_sweep(settings: &Settings) -> Duration {
+    let is_deaf = settings.database.as_ref().is_some_and(|database| database.listen.is_none());
+    if is_deaf { DEAF_SWEEP } else { limits::DUE_SWEEP }
 }
 
 /// What the guard lets out.

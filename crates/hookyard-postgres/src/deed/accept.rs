@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_model::{ApplicationId, Message, MessageId};
+use hookyard_model::{ApplicationId, Message, MessageId, Timestamp};
 use hookyard_ports::StoreError;
 use hookyard_ports::store::{Accept, Acceptance, Accepted, Dedupe, FirstState, NewDelivery};
 use tokio_postgres::types::Type;
@@ -16,7 +16,7 @@ use crate::fault::{Attempted, Fault};
 use crate::lock::{self, Use};
 use crate::node::{Deed, Node};
 use crate::pool::Share;
-use crate::transaction::Tx;
+use crate::transaction::{Tx, Whom};
 use crate::{message, order};
 
 /// The present revisions of applications that are not archived.
@@ -68,7 +68,29 @@ impl Deed for AcceptAll {
         let accepted = deeds.iter().zip(&answers).filter(|(_, answer)| matches!(answer, Ok(Accepted::Committed(_))));
         let owed: usize = accepted.flat_map(|(deed, _)| *deed).map(|accept| accept.deliveries.len()).sum();
         crate::read::counts::took(tx.node(), owed as u64);
+        self.tell(tx, &answers);
         Ok(answers)
+    }
+}
+
+impl AcceptAll {
+    /// Says what is left to other nodes.
+    fn tell(&self, tx: &Tx, answers: &[Result<Accepted, StoreError>]) {
+        let mut due = BTreeMap::new();
+        for (deed, answer) in self.0.iter().zip(answers) {
+            let Ok(Accepted::Committed(each)) = answer else { continue };
+            let new = deed.iter().zip(each).filter(|(_, one)| matches!(one, Acceptance::New { .. }));
+            for (accept, _) in new {
+                for new in &accept.deliveries {
+                    if let Some(at) = tx.node().heard.of_accepted(new, accept.message.accepted) {
+                        due.entry(new.endpoint)
+                            .and_modify(|known: &mut Timestamp| *known = at.min(*known))
+                            .or_insert(at);
+                    }
+                }
+            }
+        }
+        due.into_iter().for_each(|(endpoint, at)| tx.say_due(endpoint, at, Whom::Others));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fault::{Attempted, Fault};
 use crate::lock::{self, Use};
 use crate::node::Deed;
 use crate::order;
-use crate::transaction::Tx;
+use crate::transaction::{Tx, Whom};
 
 /// A message, held until the transaction ends.
 pub(crate) const HOLD: &str = "SELECT id, application, seq, payload IS NULL, coalesce(octet_length(payload), 0) \
@@ -92,6 +92,11 @@ impl Deed for Resend {
             keys.take(self.application, dedupe, self.key.message);
             keys.write(tx).await?;
         }
+        let is_due = matches!(resent, Resent::Queued | Resent::ExtraAttempt | Resent::DueNow);
+        // One that delivers has told its own lane.
+        if is_due && !tx.node().heard.delivers() {
+            tx.say_due(self.key.endpoint, self.now, Whom::Others);
+        }
         Ok(resent)
     }
 }
@@ -163,7 +168,11 @@ impl Deed for Cancel {
             return Ok(false);
         }
         match claim::call_off(tx, &[delivery], CancelReason::ByHand).await? {
-            1 => Ok(true),
+            1 => {
+                // What waited behind it is due.
+                tx.say_due(self.0.endpoint, tx.node().clock.now(), Whom::All);
+                Ok(true)
+            }
             _ => Err(Fault::Overtaken),
         }
     }

@@ -1,12 +1,14 @@
 //! Gives leases back without a trace.
 
+use std::collections::BTreeSet;
+
 use hookyard_model::DeliveryKey;
 use tokio_postgres::types::Type;
 
 use crate::column::{Id, int};
 use crate::fault::Attempted;
 use crate::node::Deed;
-use crate::transaction::Tx;
+use crate::transaction::{Tx, Whom};
 
 /// Deliveries lose their holder.
 pub(crate) const RELEASE: &str = "UPDATE @owed o SET holder = NULL FROM unnest($2, $3) AS k(message, endpoint) \
@@ -24,6 +26,11 @@ impl Deed for Release {
         let me = int(tx.node().incarnation.0);
         let parameters: [crate::column::Parameter<'_>; 3] =
             [(&me, Type::INT8), (&messages, Type::BYTEA_ARRAY), (&endpoints, Type::BYTEA_ARRAY)];
-        tx.execute(RELEASE, &parameters).await.map(drop)
+        tx.execute(RELEASE, &parameters).await?;
+        let now = tx.node().clock.now();
+        for endpoint in self.0.iter().map(|key| key.endpoint).collect::<BTreeSet<_>>() {
+            tx.say_due(endpoint, now, Whom::Others);
+        }
+        Ok(())
     }
 }

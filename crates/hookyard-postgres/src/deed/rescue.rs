@@ -1,5 +1,7 @@
 //! Frees what dead incarnations hold, and logs each as interrupted.
 
+use std::collections::BTreeSet;
+
 use hookyard_model::{Attempt, AttemptId, Timestamp, limits};
 use hookyard_ports::StoreError;
 use tokio_postgres::types::Type;
@@ -11,7 +13,7 @@ use crate::delivery::{DeliveryRow, owed};
 use crate::fault::{Attempted, Fault};
 use crate::node::Deed;
 use crate::rollup::Rollups;
-use crate::transaction::Tx;
+use crate::transaction::{Tx, Whom};
 
 /// The incarnations that are dead to this one: former lives of this node, those whose heartbeat is too old, and those that
 /// hold something and that nobody knows any more.
@@ -61,6 +63,9 @@ impl Deed for Rescue {
         let parameters: [crate::column::Parameter<'_>; 3] =
             [(&due, Type::INT8), (&messages, Type::BYTEA_ARRAY), (&endpoints, Type::BYTEA_ARRAY)];
         tx.execute(FREE, &parameters).await?;
+        for endpoint in attempts.iter().map(|attempt| attempt.endpoint).collect::<BTreeSet<_>>() {
+            tx.say_due(endpoint, self.now, Whom::All);
+        }
         Ok(attempts.len())
     }
 }

@@ -191,10 +191,14 @@ impl Work {
                 rollups.add(&settlement.attempt);
             }
         }
-        rollups.write(tx).await?;
-        if let Some(highest) = fresh.iter().max() {
-            mark::raise(tx, Part::Settle, highest.raw()).await?;
-        }
+        let mark = async {
+            match fresh.iter().max() {
+                None => Ok(()),
+                Some(highest) => mark::raise(tx, Part::Settle, highest.raw()).await,
+            }
+        };
+        // Sent one after the other without waiting for the answer between them.
+        tokio::try_join!(biased; rollups.write(tx), mark)?;
         Ok(fresh)
     }
 

@@ -6,6 +6,7 @@
 
 mod conformance;
 mod ground;
+mod hints;
 mod keeping;
 mod nodes;
 mod opening;

@@ -73,6 +73,7 @@ pub(crate) async fn run(
             connections,
             first: round * ROUND,
             messages: ROUND,
+            batch: 1,
             payload: 200,
             rate: None,
         };

@@ -77,6 +77,7 @@ pub(crate) async fn run(options: Options, directory: &Path) -> anyhow::Result<Re
                 connections: options.connections,
                 first: 0,
                 messages,
+                batch: 1,
                 payload: options.payload,
                 rate: None,
             };

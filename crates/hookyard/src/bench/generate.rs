@@ -4,6 +4,7 @@
 //! it, so that a stall is not hidden by the pause it causes. What a timer is late by is not a stall ([`TIMER`]).
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(crate) struct Load {
     pub first: u64,
     /// How many messages.
     pub messages: u64,
+    /// How many of them in one request.
+    pub batch: u64,
     /// Bytes of a payload.
     pub payload: usize,
     /// Messages per second; `None` is as fast as they are answered.
@@ -47,9 +50,9 @@ pub(crate) struct Load {
 /// What came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Generated {
-    /// Requests answered with 2xx.
+    /// Messages whose request was answered with 2xx.
     pub acknowledged: u64,
-    /// Requests answered otherwise, or not at all. A connection that breaks ends its share of the load.
+    /// Messages whose request was answered otherwise, or not at all. A connection that breaks ends its share of the load.
     pub failed: u64,
     /// When the first was sent, in nanoseconds since the epoch.
     pub began: u64,
@@ -66,6 +69,7 @@ pub(crate) async fn generate(
     let shared = Arc::new(Shared {
         next: AtomicU64::new(0),
         failed: AtomicU64::new(0),
+        accepted: AtomicU64::new(0),
         accept: Mutex::new(measure::histogram()?),
         acknowledged: Box::new(acknowledged),
         began: Instant::now(),
@@ -82,7 +86,7 @@ pub(crate) async fn generate(
     }
     let accept = shared.accept.lock();
     Ok(Generated {
-        acknowledged: accept.len(),
+        acknowledged: shared.accepted.load(Ordering::Relaxed),
         failed: shared.failed.load(Ordering::Relaxed),
         began,
         accept: Latency::of(&accept),
@@ -93,6 +97,7 @@ struct Shared {
     load: Load,
     next: AtomicU64,
     failed: AtomicU64,
+    accepted: AtomicU64,
     accept: Mutex<Histogram<u64>>,
     acknowledged: Box<dyn Fn(u64) + Send + Sync>,
     began: Instant,
@@ -104,7 +109,8 @@ impl Shared {
         let mut request = Vec::new();
         let mut connection: Option<Connection> = None;
         loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let batch = self.load.batch.max(1);
+            let index = self.next.fetch_add(batch, Ordering::Relaxed);
             if index >= self.load.messages {
                 return;
             }
@@ -115,15 +121,17 @@ impl Shared {
             let late = due.map_or(Duration::ZERO, |due| now().saturating_duration_since(due));
             let stalled = if late > TIMER { late } else { Duration::ZERO };
             let sent = now().checked_sub(stalled).unwrap_or_else(now);
-            self.write(&mut request, self.load.first + index, stalled);
+            let numbers = self.load.first + index..self.load.first + (index + batch).min(self.load.messages);
+            self.write(&mut request, numbers.clone(), stalled);
             match self.exchange(&mut connection, &request).await {
                 Ok(status) if (200..300).contains(&status) => {
-                    (self.acknowledged)(self.load.first + index);
+                    self.accepted.fetch_add(numbers.end - numbers.start, Ordering::Relaxed);
+                    numbers.for_each(&self.acknowledged);
                     let took = now().saturating_duration_since(sent);
                     self.accept.lock().saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
                 }
                 answer => {
-                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.failed.fetch_add(numbers.end - numbers.start, Ordering::Relaxed);
                     if answer.is_err() {
                         return;
                     }
@@ -146,25 +154,43 @@ impl Shared {
         connection.response().await
     }
 
-    fn write(&self, request: &mut Vec<u8>, number: u64, stalled: Duration) {
+    fn write(&self, request: &mut Vec<u8>, numbers: Range<u64>, stalled: Duration) {
         use std::io::Write as _;
         const BEFORE: &str = r#"{"eventType":"bench.message","payload":"#;
+        /// A batch without its messages; they come before the last two characters.
+        const LIST: &str = r#"{"messages":[]}"#;
         request.clear();
-        let Load { address, path, payload: size, token, .. } = &self.load;
+        let Load { address, path, payload: size, token, batch, .. } = &self.load;
+        let count = usize::try_from(numbers.end - numbers.start).expect("a request has room for its messages");
         let envelope = if token.is_some() { BEFORE.len() + 1 } else { 0 };
-        let length = payload::size(*size) + envelope;
+        // What stands between two of a batch, and around them.
+        let list = if *batch > 1 { LIST.len() + count - 1 } else { 0 };
+        let length = count * (payload::size(*size) + envelope) + list;
+        let at = nanoseconds(self.clock.now().minus(stalled));
         write!(request, "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n")
             .expect("writing to memory cannot fail");
         if let Some(token) = token {
             write!(request, "authorization: Bearer {token}\r\n").expect("writing to memory cannot fail");
         }
         write!(request, "content-length: {length}\r\n\r\n").expect("writing to memory cannot fail");
-        if token.is_some() {
-            request.extend_from_slice(BEFORE.as_bytes());
+        if *batch > 1 {
+            request.extend_from_slice(&LIST.as_bytes()[..LIST.len() - 2]);
         }
-        payload::write(request, *size, number, nanoseconds(self.clock.now().minus(stalled)));
-        if token.is_some() {
-            request.push(b'}');
+        let first = numbers.start;
+        for number in numbers {
+            if number > first {
+                request.push(b',');
+            }
+            if token.is_some() {
+                request.extend_from_slice(BEFORE.as_bytes());
+            }
+            payload::write(request, *size, number, at);
+            if token.is_some() {
+                request.push(b'}');
+            }
+        }
+        if *batch > 1 {
+            request.extend_from_slice(&LIST.as_bytes()[LIST.len() - 2..]);
         }
     }
 }

@@ -152,6 +152,7 @@ impl Part {
             connections: 16,
             first: self.first,
             messages,
+            batch: 1,
             payload: 200,
             rate: Some(self.options.rate),
         };

@@ -45,6 +45,12 @@ pub(crate) struct Bench {
     /// Connections of the generator
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Messages in one request
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    batch: u64,
+    /// Messages that are stored before anything is measured on the database
+    #[arg(long, default_value_t = 0)]
+    old: u64,
     /// Attempts at once to the endpoint
     #[arg(long, default_value_t = 64)]
     concurrency: u16,
@@ -123,6 +129,8 @@ pub(crate) async fn run(bench: Bench) -> anyhow::Result<()> {
                 messages: bench.messages.max(1),
                 payload: bench.payload,
                 connections: bench.connections.max(1),
+                batch: bench.batch,
+                old: bench.old,
                 concurrency: bench.concurrency,
                 rate: bench.rate.max(1),
                 steady: Duration::from_secs(bench.seconds.max(1)),

@@ -66,6 +66,12 @@ impl Setup {
     pub(crate) fn publish_path(&self) -> String {
         format!("/api/v1/app/{APPLICATION}/msg")
     }
+
+    /// Where several are published at once. What was published is not sent back.
+    #[expect(clippy::unused_self, reason = "the path belongs to the setup, though every setup has the same")]
+    pub(crate) fn publish_batch_path(&self) -> String {
+        format!("/api/v1/app/{APPLICATION}/msg/batch?with_content=false")
+    }
 }
 
 /// Appends an application to a configuration.

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use hookyard_model::Secret;
 use hookyard_ports::{Clock as _, SystemClock};
+use hookyard_postgres::Counted;
 use serde::{Deserialize, Serialize};
 
 use super::generate::{Generated, Load};
@@ -20,6 +22,9 @@ use super::setup::{Setup, token};
 
 /// How long the last deliveries may take.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Old messages that are sent before the receiver forgets them, and in one request.
+const OLD_AT_ONCE: u64 = 100_000;
+const OLD_BATCH: u64 = 250;
 /// How often the receiver is asked whether all has arrived; its answer costs a line.
 const ASK: Duration = Duration::from_millis(20);
 
@@ -32,6 +37,10 @@ pub(crate) struct Options {
     pub payload: usize,
     /// Connections of the generator.
     pub connections: usize,
+    /// Messages in one request.
+    pub batch: u64,
+    /// Messages that are on the database before anything is measured there.
+    pub old: u64,
     /// Attempts at once to the endpoint.
     pub concurrency: u16,
     /// Messages per second of the latency part.
@@ -104,6 +113,9 @@ pub(crate) struct Figures {
     pub store_bytes_per_message: f64,
     /// From the start of the process until it listened.
     pub ready_ms: f64,
+    /// What the database's own counters say, where it keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedPerMessage>,
 }
 
 /// CPU time per message by process, in microseconds.
@@ -118,6 +130,17 @@ pub(crate) struct CpuPerMessage {
     /// Every process of a `PostgreSQL` server on this machine, where the store is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<f64>,
+}
+
+/// What a `PostgreSQL` server counted in its throughput part, for each message.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CountedPerMessage {
+    /// Executions of statements, `BEGIN` and `COMMIT` included.
+    pub executions: f64,
+    /// Microseconds spent executing them, other processes' turns on the CPU included.
+    pub executing_us: f64,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: f64,
 }
 
 /// One HTTP hop from the generator to the receiver.
@@ -139,7 +162,7 @@ pub(crate) async fn run(options: &Options, directory: &Path) -> anyhow::Result<R
     bench.address = address;
 
     let before = [measure::cpu_us(bench.generator.id()?)?, measure::cpu_us(bench.receiver.id()?)?];
-    let bare = bench.load(address, "/bare".to_owned(), None, options.messages, None);
+    let bare = Load { batch: 1, ..bench.load(address, "/bare".to_owned(), None, options.messages, None) };
     let bare: Generated = bench.generator.ask(&bare).await?;
     let arrived = wait_for(&mut bench.receiver, options.messages).await?;
     let after = [measure::cpu_us(bench.generator.id()?)?, measure::cpu_us(bench.receiver.id()?)?];
@@ -182,8 +205,8 @@ struct Bench<'o> {
 
 impl Bench<'_> {
     fn load(&self, address: SocketAddr, path: String, token: Option<String>, messages: u64, rate: Option<u64>) -> Load {
-        let Options { connections, payload, .. } = *self.options;
-        Load { address, path, token, connections, first: 0, messages, payload, rate }
+        let Options { connections, payload, batch, .. } = *self.options;
+        Load { address, path, token, connections, first: 0, messages, batch, payload, rate }
     }
 
     /// Sends and waits until all has arrived.
@@ -208,17 +231,27 @@ impl Bench<'_> {
         let Options { messages, rate, .. } = *self.options;
         let server = Server::start(&setup.options).await?;
         let resident_idle_bytes = measure::resident_bytes(server.id()?)?;
-        let (path, token) = (setup.publish_path(), token(setup));
+        let path = match self.options.batch {
+            1 => setup.publish_path(),
+            _ => setup.publish_batch_path(),
+        };
+        let token = token(setup);
         let load = |bench: &Self, messages, rate| {
             bench.load(server.address(), path.clone(), Some(token.clone()), messages, rate)
         };
+        if is_database {
+            self.age(&server, setup).await?;
+        }
         // A first few messages fill caches and prepare statements; they are part of no figure.
         let warm = messages.min(1_000);
         self.send(load(self, warm, None)).await?;
 
+        let database = self.options.database.clone().filter(|_| is_database).map(Secret::new);
+        let counted = Counters::read(database.as_ref()).await?;
         let before = self.cpu(&server, is_database)?;
         let (accepted, arrived) = self.send(load(self, messages, None)).await?;
         let after = self.cpu(&server, is_database)?;
+        let counted = Counters::read(database.as_ref()).await?.since(&counted, messages);
         let spent = |index: usize| (after[index] - before[index]) as f64 / messages as f64;
         let messages_per_second = messages as f64 / seconds_between(accepted.began, arrived.last);
 
@@ -244,6 +277,41 @@ impl Bench<'_> {
             store_bytes,
             store_bytes_per_message: store_bytes as f64 / (warm + messages + steady_messages) as f64,
             ready_ms,
+            counted,
+        })
+    }
+
+    /// Sends what is to be old, in batches and in parts that the receiver's memory has room for.
+    async fn age(&mut self, server: &Server, setup: &Setup) -> anyhow::Result<()> {
+        let mut left = self.options.old;
+        while left > 0 {
+            let messages = left.min(OLD_AT_ONCE);
+            left -= messages;
+            let load = self.load(server.address(), setup.publish_batch_path(), Some(token(setup)), messages, None);
+            self.send(Load { batch: OLD_BATCH, connections: 8, ..load }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a database's counters say, where it keeps any.
+struct Counters(Option<Counted>);
+
+impl Counters {
+    async fn read(database: Option<&Secret<String>>) -> anyhow::Result<Self> {
+        match database {
+            None => Ok(Self(None)),
+            Some(database) => Ok(Self(hookyard_postgres::counted(database).await?)),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark have fewer digits than a float")]
+    fn since(&self, before: &Self, messages: u64) -> Option<CountedPerMessage> {
+        let (after, before, messages) = (self.0?, before.0?, messages as f64);
+        Some(CountedPerMessage {
+            executions: (after.executions - before.executions) as f64 / messages,
+            executing_us: (after.executing_ms - before.executing_ms) * 1_000.0 / messages,
+            wal_bytes: (after.wal_bytes - before.wal_bytes) as f64 / messages,
         })
     }
 }
