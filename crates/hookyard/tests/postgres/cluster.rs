@@ -75,17 +75,22 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A fresh one; `None`, and said, where it cannot run or nobody asked for tests on a server.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_in(open_folder(), &[], "").await
+    }
+
+    /// A fresh one in this folder, made with further arguments and settings.
+    pub(crate) async fn start_in(folder: TempDir, arguments: &[&str], settings: &str) -> Option<Self> {
         server()?;
         let (Some(initdb), Some(pg_ctl), Some(psql)) = (program("initdb"), program("pg_ctl"), program("psql")) else {
             pass_over("the programs of a PostgreSQL server are not installed");
             return None;
         };
-        let folder = open_folder();
         let port = free_port();
         let setup = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D", "data"];
-        run(unprivileged(&initdb, folder.path()).args(setup));
+        run(unprivileged(&initdb, folder.path()).args(setup).args(arguments));
         let conf = format!(
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 60\n"
+            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 60\n\
+             {settings}\n"
         );
         let file = folder.path().join("data/postgresql.conf");
         let before = std::fs::read_to_string(&file).expect("it was made");
@@ -115,13 +120,25 @@ impl Cluster {
     async fn do_control(&self, arguments: &[&str]) {
         let mut command = tokio::process::Command::from(self.control(arguments));
         let status = within("pg_ctl", command.status()).await.expect("it runs");
-        let log = || std::fs::read_to_string(self.folder().join("log")).unwrap_or_default();
-        assert!(status.success(), "pg_ctl {arguments:?}: {status}\n{}", log());
+        assert!(status.success(), "pg_ctl {arguments:?}: {status}\n{}", self.log());
+    }
+
+    /// What the server said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap_or_default()
     }
 
     /// Starts it again.
     pub(crate) async fn resume(&self) {
         self.do_control(&["start"]).await;
+    }
+
+    /// Starts it again if it gave up.
+    pub(crate) async fn resume_if_ended(&self) {
+        let mut command = tokio::process::Command::from(self.control(&["status"]));
+        if !command.status().await.expect("it runs").success() {
+            self.resume().await;
+        }
     }
 
     /// Stops it: `fast` says farewell to its clients, `immediate` is as a crash.

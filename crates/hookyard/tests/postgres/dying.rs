@@ -11,6 +11,14 @@ use crate::deployment::{Node, endpoint, party};
 use crate::load::{Acknowledged, Door, Ledger, all_delivered, endpoints, outcomes, publish};
 use crate::receiver::{Manner, Receiver};
 use crate::schema::Schema;
+use crate::world::{Way, World, on_every_way};
+
+on_every_way! {
+    what_a_killed_node_held_is_delivered_by_the_other
+    what_a_node_holds_that_is_stopped_past_its_lease_is_delivered_once_by_the_other
+    what_waited_on_a_node_that_was_stopped_is_not_sent_again_once_it_is_back
+    a_node_that_comes_back_frees_what_its_former_life_held_before_it_listens
+}
 
 /// Each with an endpoint of its own: one that is quick, one that always has something in flight, and one that wants its
 /// messages one by one in their order.
@@ -84,12 +92,11 @@ impl Receivers {
     }
 }
 
-#[tokio::test]
-async fn what_a_killed_node_held_is_delivered_by_the_other() {
-    let Some(schema) = Schema::new() else { return };
+async fn what_a_killed_node_held_is_delivered_by_the_other(way: Way) {
+    let Some(world) = World::new(way).await else { return };
     let receivers = Receivers::start().await;
     let config = receivers.config();
-    let (a, b) = (schema.node("a", &config), schema.node("b", &config));
+    let (a, b) = (world.node("a", &config), world.node("b", &config));
     let (doomed, survivor) = (a.start().await, b.start().await);
     let doors = [Door::of(&doomed), Door::of(&survivor)];
     let (stop, stopped) = watch::channel(false);
@@ -109,12 +116,11 @@ async fn what_a_killed_node_held_is_delivered_by_the_other() {
     survivor.stop().await;
 }
 
-#[tokio::test]
-async fn what_a_node_holds_that_is_stopped_past_its_lease_is_delivered_once_by_the_other() {
-    let Some(schema) = Schema::new() else { return };
+async fn what_a_node_holds_that_is_stopped_past_its_lease_is_delivered_once_by_the_other(way: Way) {
+    let Some(world) = World::new(way).await else { return };
     let receivers = Receivers::start().await;
     let config = receivers.config();
-    let (a, b) = (schema.node("a", &config), schema.node("b", &config));
+    let (a, b) = (world.node("a", &config), world.node("b", &config));
     let (sleeper, survivor) = (a.start().await, b.start().await);
     let doors = [Door::of(&sleeper), Door::of(&survivor)];
     let (stop, stopped) = watch::channel(false);
@@ -139,9 +145,8 @@ async fn what_a_node_holds_that_is_stopped_past_its_lease_is_delivered_once_by_t
     survivor.stop().await;
 }
 
-#[tokio::test]
-async fn what_waited_on_a_node_that_was_stopped_is_not_sent_again_once_it_is_back() {
-    let Some(schema) = Schema::new() else { return };
+async fn what_waited_on_a_node_that_was_stopped_is_not_sent_again_once_it_is_back(way: Way) {
+    let Some(world) = World::new(way).await else { return };
     let (gate, closed) = watch::channel(false);
     let receiver = Receiver::with(move |before, _| match before {
         0 => Manner::Hold(closed.clone()),
@@ -149,7 +154,7 @@ async fn what_waited_on_a_node_that_was_stopped_is_not_sent_again_once_it_is_bac
     })
     .await;
     let config = party(&[&endpoint("crm", &receiver.url(), "concurrency = 1\ntimeout = \"60s\"")]);
-    let (a, b) = (schema.node("a", &config), schema.node("b", &config));
+    let (a, b) = (world.node("a", &config), world.node("b", &config));
     let (sleeper, survivor) = (a.start().await, b.start().await);
     let mut held = Vec::new();
     for number in 0..5 {
@@ -188,16 +193,15 @@ async fn rescued(node: &Node<'_>) {
     node.log().until("freed deliveries whose node died").await;
 }
 
-#[tokio::test]
-async fn a_node_that_comes_back_frees_what_its_former_life_held_before_it_listens() {
-    let Some(schema) = Schema::new() else { return };
+async fn a_node_that_comes_back_frees_what_its_former_life_held_before_it_listens(way: Way) {
+    let Some(world) = World::new(way).await else { return };
     let (_gate, closed) = watch::channel(false);
     let receiver = Receiver::with(move |before, _| match before {
         0 => Manner::Hold(closed.clone()),
         _ => Manner::ok(),
     })
     .await;
-    let deployment = schema.node("a", &party(&[&endpoint("crm", &receiver.url(), "concurrency = 1")]));
+    let deployment = world.node("a", &party(&[&endpoint("crm", &receiver.url(), "concurrency = 1")]));
     let node = deployment.start().await;
     let message = node.publish("1").await;
     receiver.first().await;

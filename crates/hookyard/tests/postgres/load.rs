@@ -22,7 +22,7 @@ use crate::wire::{Answer, ask};
 /// How long a node may take to answer before another one is asked.
 const ANSWER: Duration = Duration::from_secs(3);
 /// The pace of each publisher.
-const PACE: Duration = Duration::from_millis(50);
+const PACE: Duration = Duration::from_millis(100);
 
 /// Where a node is published to, whether it lives or not.
 #[derive(Debug, Clone)]

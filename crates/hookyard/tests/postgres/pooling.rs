@@ -1,90 +1,19 @@
-//! A pooler between the nodes and the database that gives each transaction another connection.
+//! What a pooler does by itself: it dies, and it has its own limits.
 
-use std::path::PathBuf;
-
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
-
-use crate::cluster::{free_port, give, is_root, open_folder, program, unprivileged};
 use crate::cutting::until_taken;
 use crate::deployment::{endpoint, party};
 use crate::receiver::Receiver;
 use crate::schema::Schema;
-use crate::{pass_over, within};
-
-/// `PgBouncer` before a server; ended when dropped.
-struct Pooler {
-    folder: TempDir,
-    port: u16,
-    program: PathBuf,
-    child: Option<Child>,
-}
-
-impl Pooler {
-    /// One before the server of a URL; `None`, and said, where the program is missing.
-    fn before(url: &str) -> Option<Self> {
-        let Some(program) = program("pgbouncer") else {
-            pass_over("`pgbouncer` is not installed");
-            return None;
-        };
-        let url = url::Url::parse(url).expect("a URL");
-        let (host, server) = (url.host_str().expect("a host"), url.port().unwrap_or(5432));
-        let (folder, port) = (open_folder(), free_port());
-        let users = folder.path().join("users");
-        std::fs::write(&users, format!("\"{}\" \"{}\"\n", url.username(), url.password().unwrap_or_default()))
-            .expect("it can be written");
-        let settings = format!(
-            "[databases]\n* = host={host} port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 4\n\
-             max_client_conn = 200\n",
-            users.display()
-        );
-        std::fs::write(folder.path().join("pooler.ini"), settings).expect("it can be written");
-        if is_root() {
-            give(&users);
-        }
-        let mut pooler = Self { folder, port, program, child: None };
-        pooler.resume();
-        Some(pooler)
-    }
-
-    fn resume(&mut self) {
-        let mut command = Command::from(unprivileged(&self.program, self.folder.path()));
-        command.args(["--quiet", "pooler.ini"]).kill_on_drop(true);
-        self.child = Some(command.spawn().expect("it starts"));
-    }
-
-    /// Ends it as a crash would.
-    async fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            within("the pooler to end", child.kill()).await.expect("it can be killed");
-        }
-    }
-
-    fn url(&self, direct: &str) -> String {
-        let mut url = url::Url::parse(direct).expect("a URL");
-        url.set_host(Some("127.0.0.1")).expect("a host");
-        url.set_port(Some(self.port)).expect("a port");
-        url.into()
-    }
-}
+use crate::world::{ADVISED, At, Cuttable, Way, World, check_log, check_refused};
 
 #[tokio::test]
 async fn two_nodes_work_behind_a_pooler_and_outlive_it() {
-    let Some(schema) = Schema::new() else { return };
-    let Some(mut pooler) = Pooler::before(schema.url()) else { return };
-    let url = pooler.url(schema.url());
+    let Some(mut world) = World::new(Way::PooledListening).await else { return };
     let (receiver, ordered) = (Receiver::start().await, Receiver::start().await);
     let config =
         party(&[&endpoint("crm", &receiver.url(), ""), &endpoint("ordered", &ordered.url(), "ordered = \"endpoint\"")]);
-    let (a, b) = (schema.node_through(&url, "a", &config), schema.node_through(&url, "b", &config));
-    // A pooler that has only just begun may not listen yet.
-    let one = loop {
-        match a.try_start().await {
-            Ok(node) => break node,
-            Err(log) => assert!(log.contains("cannot be reached"), "{log}"),
-        }
-    };
+    let (a, b) = (world.node("a", &config), world.node("b", &config));
+    let one = a.start().await;
     let other = b.start().await;
     let mut taken = Vec::new();
     for number in 0..20 {
@@ -92,12 +21,12 @@ async fn two_nodes_work_behind_a_pooler_and_outlive_it() {
         taken.push(until_taken(node, number).await);
     }
 
+    let pooler = world.pooler.as_mut().expect("it stands in between");
     pooler.stop().await;
     for node in [&one, &other] {
-        let refused = node.publish_body(r#"{"eventType":"a","payload":0}"#).await.expect(503);
-        assert_eq!(refused.headers["retry-after"], "5");
+        check_refused(node).await;
     }
-    pooler.resume();
+    pooler.resume().await;
     for number in 20..30 {
         let node = if number % 2 == 0 { &one } else { &other };
         taken.push(until_taken(node, number).await);
@@ -115,4 +44,94 @@ async fn two_nodes_work_behind_a_pooler_and_outlive_it() {
     assert_eq!(came, (0..30).collect::<Vec<_>>(), "each in its order");
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn a_pooler_that_takes_no_more_clients_is_named_and_nothing_acknowledged_is_lost() {
+    let Some(mut world) = World::new(Way::PooledListening).await else { return };
+    let receiver = Receiver::start().await;
+    let deployment = world.node("a", &party(&[&endpoint("crm", &receiver.url(), "")]));
+    let node = deployment.start().await;
+    let mut taken = vec![until_taken(&node, 0).await];
+    node.until_all(&taken[0], "delivered").await;
+
+    let pooler = world.pooler.as_mut().expect("it stands in between");
+    pooler.stop().await;
+    pooler.set("max_client_conn", "0");
+    pooler.resume().await;
+    node.log().until("raise its `max_client_conn`").await;
+    check_refused(&node).await;
+
+    pooler.set("max_client_conn", "100");
+    taken.push(until_taken(&node, 1).await);
+    for message in &taken {
+        node.until_all(message, "delivered").await;
+    }
+    assert_eq!(receiver.so_far().len(), 2, "each came once");
+    check_log(&node.stop().await, 2);
+}
+
+/// A pooler whose connections to the server are all taken, with a time that it lets clients wait.
+async fn check_occupied(wait: &str, cause: &str) {
+    let Some(schema) = Schema::new() else { return };
+    let url = schema.url().to_owned();
+    let settings = [&ADVISED[..], &[("default_pool_size", "2"), ("query_wait_timeout", wait)]].concat();
+    let Some(world) = World::through(schema, &url, Way::Pooled, &settings).await else { return };
+    let receiver = Receiver::start().await;
+    let deployment = world.node("a", &party(&[&endpoint("crm", &receiver.url(), "")]));
+    let node = deployment.start().await;
+    let mut taken = vec![until_taken(&node, 0).await];
+    node.until_all(&taken[0], "delivered").await;
+
+    let url = url::Url::parse(&url).expect("a URL");
+    let pooler = world.pooler.as_ref().expect("it stands in between");
+    let (user, database) = (url.username(), url.path().trim_start_matches('/'));
+    let occupied = (pooler.occupy(user, database).await, pooler.occupy(user, database).await);
+    check_refused(&node).await;
+    node.log().until(cause).await;
+
+    drop(occupied);
+    taken.push(until_taken(&node, 1).await);
+    for message in &taken {
+        node.until_all(message, "delivered").await;
+    }
+    assert_eq!(receiver.so_far().len(), 2, "each came once");
+    check_log(&node.stop().await, 1);
+}
+
+#[tokio::test]
+async fn a_pooler_whose_connections_are_all_busy_is_named_and_nothing_acknowledged_is_lost() {
+    check_occupied("1", "raise its `default_pool_size`").await;
+}
+
+#[tokio::test]
+async fn a_pooler_that_lets_clients_wait_for_long_is_not_waited_for() {
+    check_occupied("120", "the database gave no answer within").await;
+}
+
+#[tokio::test]
+async fn a_pooler_whose_server_is_away_is_asked_once_for_each_deed() {
+    let Some(mut cut) = Cuttable::new(Way::Pooled, At::Server).await else { return };
+    let receiver = Receiver::start().await;
+    let deployment = cut.node("a", &party(&[&endpoint("crm", &receiver.url(), "")]));
+    let node = deployment.start().await;
+    let before = until_taken(&node, 0).await;
+    node.until_all(&before, "delivered").await;
+    cut.proxy.refuse().await;
+    check_refused(&node).await;
+
+    let pooler = cut.world.pooler.as_ref().expect("it stands in between");
+    let (clients, began) = (pooler.clients(), tokio::time::Instant::now());
+    for _ in 0..20 {
+        check_refused(&node).await;
+    }
+    let (clients, took) = (pooler.clients() - clients, began.elapsed());
+    // Two for each round of the loop above, and what the node asks of its own accord some times a second.
+    let allowed = 60 + 20 * (1 + usize::try_from(took.as_secs()).expect("it is short"));
+    assert!(clients <= allowed, "{clients} connections within {took:?}");
+
+    cut.proxy.listen().await;
+    let after = until_taken(&node, 1).await;
+    node.until_all(&after, "delivered").await;
+    check_log(&node.stop().await, 1);
 }

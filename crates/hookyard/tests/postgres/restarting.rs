@@ -5,15 +5,18 @@ use tokio::sync::watch;
 use crate::cluster::Cluster;
 use crate::deployment::{endpoint, party};
 use crate::load::{Door, Ledger, all_delivered, publish};
-use crate::schema::Schema;
+use crate::world::{Way, World, check_log, check_refused, on_every_way};
 
-#[tokio::test]
-async fn a_server_that_is_stopped_and_crashes_under_load_costs_nothing_that_was_acknowledged() {
+on_every_way! {
+    a_server_that_is_stopped_and_crashes_under_load_costs_nothing_that_was_acknowledged
+}
+
+async fn a_server_that_is_stopped_and_crashes_under_load_costs_nothing_that_was_acknowledged(way: Way) {
     let Some(cluster) = Cluster::start().await else { return };
-    let Some(schema) = Schema::on(&cluster.url("postgres", "postgres")) else { return };
+    let Some(world) = World::on(&cluster.url("postgres", "postgres"), way).await else { return };
     let ledger = Ledger::taking(std::time::Duration::from_millis(20)).await;
     let config = party(&[&endpoint("crm", &ledger.url(), "")]);
-    let (a, b) = (schema.node("a", &config), schema.node("b", &config));
+    let (a, b) = (world.node("a", &config), world.node("b", &config));
     let (one, other) = (a.start().await, b.start().await);
     let doors = [Door::of(&one), Door::of(&other)];
     let (stop, stopped) = watch::channel(false);
@@ -24,8 +27,7 @@ async fn a_server_that_is_stopped_and_crashes_under_load_costs_nothing_that_was_
             ledger.arrived(count).await;
             cluster.stop(mode).await;
             for node in [&one, &other] {
-                let refused = node.publish_body(r#"{"eventType":"b","payload":0}"#).await.expect(503);
-                assert_eq!(refused.headers["retry-after"], "5");
+                check_refused(node).await;
             }
             cluster.resume().await;
             count = ledger.arrivals().len();
@@ -39,6 +41,7 @@ async fn a_server_that_is_stopped_and_crashes_under_load_costs_nothing_that_was_
     for taken in &acknowledged {
         assert!(counts.contains_key(&taken.number), "{} never came", taken.number);
     }
-    one.stop().await;
-    other.stop().await;
+    for node in [one, other] {
+        check_log(&node.stop().await, 2);
+    }
 }
