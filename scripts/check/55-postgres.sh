@@ -14,6 +14,11 @@ if [[ $(id -u) -eq 0 ]]; then
   id postgres >/dev/null 2>&1 || skip "there is no user \`postgres\` to run the server as"
   as=(runuser -u postgres --)
 fi
+# In memory, where there is room: what crashes here are processes, and hundreds of schemas are made and dropped.
+room=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1) || room=0
+if [[ ${room:-0} -gt 4000000 ]] && ! findmnt --noheadings --output OPTIONS /dev/shm | grep -q noexec; then
+  export TMPDIR=/dev/shm
+fi
 place=$(mktemp -d "${TMPDIR:-/tmp}/hookyard-check-postgres.XXXXXX")
 chmod 755 "$place"
 if [[ ${#as[@]} -gt 0 ]]; then chown postgres "$place"; fi
@@ -57,8 +62,9 @@ export HOOKYARD_TEST_POSTGRES=postgres://postgres@127.0.0.1:$port/postgres
 cargo nextest run --locked --package hookyard-postgres
 # The engine in a simulated world over it: three workers that crash, and calls that fail.
 cargo nextest run --locked --package hookyard-simulation -E 'test(/^a_database_/)'
-# Whole nodes on it; those that stop, restart or fill up a server start their own.
-cargo nextest run --locked --package hookyard --test postgres
+# Whole nodes on it, directly and behind poolers of their own; those that stop, restart or fill up a server start their own.
+# Most of the time they wait for a lease to end or for somebody to try again, so more of them run than there are processors.
+cargo nextest run --locked --package hookyard --test postgres --test-threads "$((3 * $(nproc)))"
 
 # The binary that those tests built, killed again and again.
 killed() {
@@ -70,7 +76,7 @@ killed 10 "$HOOKYARD_TEST_POSTGRES"
 # A server that stops without writing anything down, under load, and comes back.
 cat >"$place/crash" <<CRASH
 #!/bin/sh
-cd '$place' && exec ${as[*]} '$bin/pg_ctl' -D '$place/data' -l '$place/data/log' -m immediate -w restart
+cd '$place' && exec ${as[*]} '$bin/pg_ctl' -D '$place/data' -l '$place/data/log' -m immediate -w -t 300 restart
 CRASH
 chmod +x "$place/crash"
 HOOKYARD_TEST_POSTGRES_CRASH=$place/crash \
