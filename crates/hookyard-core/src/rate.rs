@@ -36,6 +36,11 @@ impl Bucket {
         Self { interval, tolerance, next: now }
     }
 
+    /// A bucket that lets one through every `interval`, and what it kept back for up to `at_once` of them together.
+    pub fn spaced(interval: Duration, at_once: u32, now: Duration) -> Self {
+        Self { interval, tolerance: interval.saturating_mul(at_once.saturating_sub(1)), next: now }
+    }
+
     /// Takes one at the monotonic time `now`, or says how long to wait; then nothing was taken.
     pub fn try_take(&mut self, now: Duration) -> Result<(), Duration> {
         let earliest = self.next.saturating_sub(self.tolerance);

@@ -2,10 +2,15 @@
 //!
 //! Held by [`crate::lanes::Lanes`]. Lanes with work stand in the ring of their pace and take turns, one attempt each; the
 //! board knows how many slots each pace holds and which ring is asked next, and nothing of what a lane queues.
+//!
+//! Attempts of lanes that are new or slow trickle: each opens a connection that may lead nowhere, and a thousand of them
+//! at once would keep the processor from everything else for as long as that takes. So would their time limits, which
+//! end as they began.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use hookyard_core::rate::Bucket;
 use hookyard_model::{EndpointId, limits};
 
 use crate::lane::{Lane, Pace};
@@ -17,6 +22,9 @@ pub(crate) struct Board {
     slow: Ring,
     /// Lanes that wait for their rate limit.
     pub(crate) rated: BTreeSet<(Duration, EndpointId)>,
+    trickle: Bucket,
+    /// When the next attempt of a lane that is new or slow may begin, if one has been kept waiting.
+    pub(crate) trickles: Option<Duration>,
     slots: usize,
     /// Which ring is asked first; they take turns as well.
     first: usize,
@@ -41,6 +49,8 @@ impl Board {
             fast: Ring::default(),
             slow: Ring::default(),
             rated: BTreeSet::new(),
+            trickle: Bucket::spaced(limits::TRICKLE, limits::TRICKLE_AT_ONCE, Duration::ZERO),
+            trickles: None,
             slots,
             first: 0,
             ticking: false,
@@ -89,24 +99,45 @@ impl Board {
         }
     }
 
-    /// Takes what a lane has in flight along to its new pace. Where it stands in a ring it stays until its turn.
-    pub(crate) fn set_pace(&mut self, lane: &mut Lane, pace: Pace) {
+    /// Takes what a lane has in flight along to its new pace. A lane that turns fast leaves the ring of the others at once,
+    /// where its turn may be long in coming; another stays where it stands until its turn.
+    pub(crate) fn set_pace(&mut self, id: EndpointId, lane: &mut Lane, pace: Pace) {
         self.ring(lane.pace).held -= lane.in_flight.len();
         self.ring(pace).held += lane.in_flight.len();
+        if pace == Pace::Fast && lane.waiting {
+            let left = &mut self.ring(lane.pace).waiting;
+            if let Some(place) = left.iter().position(|waiting| *waiting == id) {
+                left.remove(place);
+                self.fast.waiting.push_back(id);
+            }
+        }
         lane.pace = pace;
     }
 
-    /// The next lane in turn that may have a slot.
-    pub(crate) fn next(&mut self) -> Option<EndpointId> {
+    /// The next lane in turn that may have a slot at `now`.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<EndpointId> {
         self.first = (self.first + 1) % Self::PACES.len();
         let (tail, head) = Self::PACES.split_at(self.first);
         for pace in head.iter().chain(tail) {
-            if self.has_slot(*pace)
-                && let Some(id) = self.ring(*pace).waiting.pop_front()
-            {
-                return Some(id);
+            if self.ring(*pace).waiting.is_empty() || !self.has_slot(*pace) || !self.may_begin(*pace, now) {
+                continue;
             }
+            return self.ring(*pace).waiting.pop_front();
         }
         None
+    }
+
+    fn may_begin(&mut self, pace: Pace, now: Duration) -> bool {
+        if pace == Pace::Fast {
+            return true;
+        }
+        let taken = self.trickle.try_take(now);
+        if let Err(wait) = taken
+            && self.trickles.is_none()
+        {
+            self.trickles = Some(now + wait);
+            self.ticking = false;
+        }
+        taken.is_ok()
     }
 }

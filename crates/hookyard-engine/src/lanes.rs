@@ -46,8 +46,13 @@ pub(crate) struct Lanes {
     /// Attempts that ended and are not settled.
     unsettled: usize,
     next_token: u64,
+    /// When lanes that drag were last looked for.
+    looked: Duration,
     open: bool,
 }
+
+/// How often lanes that drag are looked for.
+const LOOK: Duration = limits::SLOW_AFTER.checked_div(10).expect("ten is not zero");
 
 /// How an attempt ended, as far as its lane is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,7 @@ impl Lanes {
             memory: Memory::new(settings.lane_bytes),
             unsettled: 0,
             next_token: 0,
+            looked: Duration::ZERO,
             open: true,
         }
     }
@@ -159,7 +165,7 @@ impl Lanes {
         if self.unsettled >= limits::UNSETTLED {
             return None;
         }
-        while let Some(id) = self.board.next() {
+        while let Some(id) = self.board.next(now) {
             let Some(lane) = self.by_endpoint.get_mut(&id) else { continue };
             lane.waiting = false;
             if !lane.can_start() {
@@ -201,7 +207,7 @@ impl Lanes {
         lane.record(ended.took, ended.health);
         if lane.pace != Pace::Fast && ended.took < limits::SLOW_AFTER && !lane.drags(now) {
             self.memory.set_pace(lane, Pace::Fast);
-            self.board.set_pace(lane, Pace::Fast);
+            self.board.set_pace(ended.endpoint, lane, Pace::Fast);
             self.board.enter(ended.endpoint, lane);
             self.list(ended.endpoint);
         } else {
@@ -245,12 +251,16 @@ impl Lanes {
                 self.board.enter(id, lane);
             }
         }
+        if self.board.trickles.is_some_and(|at| at <= now) {
+            self.board.trickles = None;
+        }
         let mut turned = Vec::new();
-        if self.board.may_drag() {
+        if self.board.may_drag() && now >= self.looked + LOOK {
+            self.looked = now;
             for (id, lane) in &mut self.by_endpoint {
                 if lane.pace != Pace::Slow && lane.drags(now) {
                     self.memory.set_pace(lane, Pace::Slow);
-                    self.board.set_pace(lane, Pace::Slow);
+                    self.board.set_pace(*id, lane, Pace::Slow);
                     turned.push(*id);
                 }
             }
@@ -260,8 +270,8 @@ impl Lanes {
         }
         let relieved = self.relieve();
         let rated = self.board.rated.first().map(|(at, _)| *at);
-        let slow = self.board.may_drag().then(|| now + limits::SLOW_AFTER / 10);
-        let next = rated.into_iter().chain(slow).min();
+        let slow = self.board.may_drag().then_some(self.looked + LOOK);
+        let next = rated.into_iter().chain(slow).chain(self.board.trickles).min();
         self.board.ticking = next.is_some();
         (next, relieved)
     }
@@ -286,7 +296,8 @@ impl Lanes {
 
     /// Whether time must pass sooner than the last tick asked for; says so once.
     pub(crate) fn wants_tick(&mut self) -> bool {
-        let wanted = !self.board.ticking && (self.board.may_drag() || !self.board.rated.is_empty());
+        let wanted = !self.board.ticking
+            && (self.board.may_drag() || !self.board.rated.is_empty() || self.board.trickles.is_some());
         self.board.ticking |= wanted;
         wanted
     }
@@ -362,9 +373,9 @@ impl Lanes {
         idle
     }
 
-    /// Which deliveries wait, are in flight or are not settled.
-    pub(crate) fn keys(&self) -> BTreeSet<DeliveryKey> {
-        self.by_endpoint.values().flat_map(Lane::keys).collect()
+    /// Which deliveries of an endpoint wait, are in flight or are not settled.
+    pub(crate) fn keys(&self, id: EndpointId) -> BTreeSet<DeliveryKey> {
+        self.by_endpoint.get(&id).into_iter().flat_map(Lane::keys).collect()
     }
 
     /// What the lanes hold.

@@ -4,11 +4,11 @@
 //! node heard of it. One loop. What is unknown once may be between two hands (claimed and not yet here, ended and not yet
 //! settled), so only what is unknown twice, a while apart, is given back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard_model::{DeliveryKey, limits};
+use hookyard_model::{DeliveryKey, EndpointId, limits};
 use hookyard_ports::store::Result;
 
 use crate::shared::Shared;
@@ -49,8 +49,15 @@ async fn unknown(shared: &Shared) -> Result<BTreeSet<DeliveryKey>> {
     let mut after = None;
     loop {
         let page = shared.parts.store.held(after, limits::SWEEP_ROWS).await?;
-        let known = shared.lanes.lock().keys();
-        unknown.extend(page.iter().filter(|key| !known.contains(key)));
+        let mut by_endpoint: BTreeMap<EndpointId, Vec<DeliveryKey>> = BTreeMap::new();
+        for key in &page {
+            by_endpoint.entry(key.endpoint).or_default().push(*key);
+        }
+        for (endpoint, held) in by_endpoint {
+            // A lane at a time: whoever else needs the lanes does not wait for all of them.
+            let known = shared.lanes.lock().keys(endpoint);
+            unknown.extend(held.into_iter().filter(|key| !known.contains(key)));
+        }
         if page.len() < limits::SWEEP_ROWS {
             return Ok(unknown);
         }

@@ -18,8 +18,9 @@ use crate::lanes::Lanes;
 use crate::shared::Shared;
 use crate::{operational, standing};
 
-/// Settlements told in one transaction, at most.
-const BATCH: usize = 512;
+/// Settlements told in one transaction, at most. A wave of attempts that reach their time limits together must not keep
+/// the store from everything else.
+const BATCH: usize = 128;
 /// How long a store that cannot take a batch is left alone, at first and at most.
 const PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 /// How often a settlement that the store refuses for good is told before it is left to rescue.

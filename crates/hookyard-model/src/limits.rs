@@ -111,12 +111,18 @@ pub const SLOW_SHARE: usize = 2;
 /// Attempts in flight in all lanes together, those beyond the share of slow lanes included: when many lanes turn slow at
 /// once, what they have in flight stays, and the others still get the other half.
 pub const SLOTS_HARD: usize = 4 * SLOTS;
+/// Between two attempts of lanes that are slow or not known yet: each costs the processor about a tenth of a millisecond,
+/// and however many are due, the others must get theirs. Slow lanes could not make use of more: an attempt of theirs takes
+/// a second and more, and they share [`SLOTS`].
+pub const TRICKLE: Duration = Duration::from_micros(500);
+/// Such attempts that may begin together.
+pub const TRICKLE_AT_ONCE: u32 = 4;
 /// How long a lane without work is remembered.
 pub const LANE_IDLE: Duration = Duration::from_mins(1);
 /// How often the due index is asked what timers and notifications may have missed.
 pub const DUE_SWEEP: Duration = Duration::from_secs(5);
-/// Lanes that one claim serves, at most.
-pub const CLAIM_LANES: usize = 256;
+/// Lanes that one claim serves, at most. Nothing else is written meanwhile.
+pub const CLAIM_LANES: usize = 32;
 /// How long a kept-alive connection may be idle: receivers commonly close theirs after five seconds.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
@@ -137,7 +143,7 @@ pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// Deeds that the embedded store commits in one transaction, at most; bounds the time a caller waits for the others.
 pub const GROUP_COMMIT: usize = 1_024;
 /// Rows that one claim takes, at most.
-pub const CLAIM_ROWS: usize = 1_024;
+pub const CLAIM_ROWS: usize = 256;
 /// Rows that one step of pruning, cancelling or rescuing touches, at most; other deeds run between the steps.
 pub const SWEEP_ROWS: usize = 1_000;
 /// Items of a page.

@@ -73,12 +73,22 @@ fn end(lanes: &mut Lanes, start: &Start, took: Duration, now: Duration, health: 
 /// Proves that the endpoint answers, so that its lane runs at full concurrency.
 fn prove(lanes: &mut Lanes, endpoint: &Endpoint, now: Duration) {
     assert!(offer(lanes, 0, endpoint, now));
-    let start = lanes.start(now).expect("a turn");
+    let start = trickled(lanes, now).pop().expect("a turn");
     end(lanes, &start, Duration::from_millis(1), now, Health::Good);
 }
 
 fn starts(lanes: &mut Lanes, now: Duration) -> Vec<Start> {
     std::iter::from_fn(|| lanes.start(now)).collect()
+}
+
+/// What begins from `now` on while time passes for lanes that are slow or not known, and for nothing else.
+fn trickled(lanes: &mut Lanes, now: Duration) -> Vec<Start> {
+    let mut begun = starts(lanes, now);
+    while let Some(at) = lanes.board.trickles {
+        lanes.tick(at);
+        begun.extend(starts(lanes, at));
+    }
+    begun
 }
 
 #[test]
@@ -131,7 +141,7 @@ fn a_burst_of_lanes_that_hang_leaves_a_lane_that_answers_its_slots() {
     for n in 1..=40 {
         offer(&mut lanes, 1, &plain(n), now);
     }
-    assert_eq!(starts(&mut lanes, now).len(), 8, "lanes that never answered have as many slots as the fast ones");
+    assert_eq!(trickled(&mut lanes, now).len(), 8, "lanes that never answered have as many slots as the fast ones");
     while now < seconds(20) {
         assert!(offer(&mut lanes, now.as_secs(), &healthy, now));
         let begun = starts(&mut lanes, now);
@@ -144,13 +154,67 @@ fn a_burst_of_lanes_that_hang_leaves_a_lane_that_answers_its_slots() {
 }
 
 #[test]
+fn lanes_that_may_lead_nowhere_begin_little_by_little() {
+    let mut lanes = Lanes::new(&Settings::default());
+    let healthy = plain(2_000);
+    prove(&mut lanes, &healthy, seconds(0));
+    for n in 0..1_000 {
+        offer(&mut lanes, 1, &plain(n), seconds(1));
+    }
+    offer(&mut lanes, 1, &healthy, seconds(1));
+    let at_once = starts(&mut lanes, seconds(1));
+    assert_eq!(at_once.len(), 1 + usize::try_from(limits::TRICKLE_AT_ONCE).expect("small"));
+    assert!(at_once.iter().any(|start| start.handed.delivery.key.endpoint == healthy.id), "who answers does not wait");
+    assert!(lanes.wants_tick(), "somebody must let time pass for the others");
+    assert_eq!(lanes.tick(seconds(1)).0, lanes.board.trickles);
+    let mut now = seconds(1);
+    let mut begun = at_once.len() - 1;
+    while begun < 1_000 {
+        now += Duration::from_millis(1);
+        lanes.tick(now);
+        let more = starts(&mut lanes, now).len();
+        assert!(more <= 2, "{more} began together");
+        begun += more;
+    }
+    assert!(now < seconds(2), "a thousand wait for less than a second");
+}
+
+#[test]
+fn a_lane_that_turns_fast_does_not_wait_among_the_slow() {
+    let mut lanes = small(8);
+    let healed = endpoint(1, |settings| settings.concurrency = NonZeroU16::new(2));
+    prove(&mut lanes, &healed, seconds(0));
+    for message in 1..=3 {
+        offer(&mut lanes, message, &healed, seconds(0));
+    }
+    let dragging = starts(&mut lanes, seconds(0));
+    assert_eq!(dragging.len(), 2);
+    lanes.tick(seconds(2));
+    for start in &dragging {
+        end(&mut lanes, start, seconds(2), seconds(2), Health::Neutral);
+    }
+    let healing = lanes.start(seconds(2)).expect("a turn");
+    assert_eq!(lanes.census().slow, 1);
+    for n in 2..=9 {
+        offer(&mut lanes, 1, &Endpoint { failing_since: Some(NOW), ..plain(n) }, seconds(2));
+    }
+    assert_eq!(trickled(&mut lanes, seconds(2)).len(), 3, "the share of the slow is taken");
+    for message in 4..=5 {
+        offer(&mut lanes, message, &healed, seconds(2));
+    }
+    end(&mut lanes, &healing, Duration::from_millis(3), seconds(2), Health::Good);
+    let next = lanes.start(seconds(2)).expect("a turn");
+    assert_eq!(next.handed.delivery.key.endpoint, healed.id);
+}
+
+#[test]
 fn slow_lanes_together_hold_half_of_the_slots() {
     let mut lanes = small(8);
     let failing: Vec<Endpoint> = (1..=20).map(|n| Endpoint { failing_since: Some(NOW), ..plain(n) }).collect();
     for endpoint in &failing {
         offer(&mut lanes, 1, endpoint, seconds(0));
     }
-    assert_eq!(starts(&mut lanes, seconds(0)).len(), 4, "an endpoint that was failing is slow from the start");
+    assert_eq!(trickled(&mut lanes, seconds(0)).len(), 4, "an endpoint that was failing is slow from the start");
     let healthy = plain(99);
     prove(&mut lanes, &healthy, seconds(0));
     for message in 1..=9 {
@@ -297,9 +361,9 @@ fn what_is_ended_is_known_until_it_is_settled() {
     let key = start.handed.delivery.key;
     lanes
         .ended(Ended { endpoint: endpoint.id, token: start.token, took: seconds(0), health: Health::Good }, seconds(0));
-    assert!(lanes.keys().contains(&key));
+    assert!(lanes.keys(key.endpoint).contains(&key));
     lanes.settled(endpoint.id, start.token, bytes(), None);
-    assert!(!lanes.keys().contains(&key));
+    assert!(!lanes.keys(key.endpoint).contains(&key));
 }
 
 #[test]
@@ -424,19 +488,21 @@ fn nothing_begins_while_the_store_is_far_behind() {
     let mut lanes = small(limits::UNSETTLED * 2);
     let endpoints: Vec<Endpoint> = (0..=limits::UNSETTLED as u64).map(plain).collect();
     let mut ended = Vec::new();
+    let mut now = seconds(0);
     for endpoint in &endpoints {
-        offer(&mut lanes, 1, endpoint, seconds(0));
-        if let Some(start) = lanes.start(seconds(0)) {
+        now += limits::TRICKLE;
+        offer(&mut lanes, 1, endpoint, now);
+        if let Some(start) = lanes.start(now) {
             let endpoint = start.handed.delivery.key.endpoint;
-            lanes.ended(Ended { endpoint, token: start.token, took: seconds(0), health: Health::Good }, seconds(0));
+            lanes.ended(Ended { endpoint, token: start.token, took: seconds(0), health: Health::Good }, now);
             ended.push((endpoint, start.token));
         }
     }
     assert_eq!(lanes.unfinished(), limits::UNSETTLED);
-    assert!(lanes.start(seconds(0)).is_none());
+    assert!(lanes.start(now).is_none());
     let (endpoint, token) = ended[0];
     lanes.settled(endpoint, token, bytes(), None);
-    assert!(lanes.start(seconds(0)).is_some());
+    assert!(lanes.start(now).is_some());
 }
 
 #[test]
