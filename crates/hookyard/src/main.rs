@@ -7,5 +7,14 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    small_pages();
     hookyard::run()
+}
+
+/// Has memory come in small pages. The kernel clears a huge one while a delivery waits, half a millisecond and more each,
+/// and most of it is never used.
+fn small_pages() {
+    // Where this cannot be asked for, memory comes as the machine likes it, and everything works.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
