@@ -1,19 +1,19 @@
 //! Reads the operator's files and makes their rows what they say, at start and again whenever somebody asks.
 //!
 //! Called by the wiring at start, by `serve` on SIGHUP and by the door for `config reload`. All files are read and checked
-//! before any row changes: a fault in one of them changes nothing of any.
+//! before any row changes, and their rows change in one transaction: a fault in one of them changes nothing of any.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hookyard_model::{FileKind, OrganisationId, limits};
-use hookyard_ports::store::{ApplicationRef, Import, ImportReport};
+use hookyard_model::limits;
+use hookyard_ports::store::{Import, ImportError, ImportReport};
 use hookyard_ports::{Clock, Ids, Store};
 use hookyard_server::ReloadError;
 use tokio::sync::Mutex;
 
 use crate::cmd::Failure;
-use crate::config::{Config, DeclaredApplication, Environment, Flags, Foreign, key};
+use crate::config::{Config, Environment, Flags, Foreign, key};
 
 /// How many steps of cancelling whoever asks for a reload waits for.
 const SWEEPS: usize = 16;
@@ -76,45 +76,42 @@ impl Reloader {
         })
     }
 
-    /// Imports the rows that a configuration declares.
+    /// Imports the rows that a configuration declares, those of all files in one transaction.
     ///
     /// Without `hookyard.toml`, what an earlier one declared stays as it is: a start that forgot `--config` must not
     /// archive everything. The files of other systems are each named by one setting, which says that they are not wanted
     /// when it is gone; then, and when the file is gone, what they declared is archived. Of several nodes on one database
     /// each may be given other files, so there only a file that is named and gone says that.
     pub(crate) async fn import(&self, config: &Config) -> Result<ImportReport, Failure> {
-        let mut total = ImportReport::default();
-        for foreign in &config.foreign {
-            if let Some(application) = &foreign.application {
-                self.refuse_taken(foreign, application, config.file.is_some()).await?;
-            }
-        }
-        // What is archived first frees its uid for the files that come after.
+        let now = self.clock.now();
         let is_shared = config.settings.database.is_some();
+        let mut files: Vec<(File<'_>, Import)> = Vec::new();
+        // What is archived first frees its uid for the files that come after.
         let gone = |foreign: &&Foreign| foreign.application.is_none() && (foreign.file.is_some() || !is_shared);
         for foreign in config.foreign.iter().filter(gone) {
-            let report = self.import_foreign(foreign).await?;
-            if report.archived > 0 {
-                let (application, setting) = (foreign.system.uid, foreign.system.key.name);
-                tracing::warn!(
-                    application,
-                    setting,
-                    archived = report.archived,
-                    "archived the application: no file declares it any more"
-                );
-            }
-            add(&mut total, report);
+            files.push((File::Gone(foreign), foreign.import(&self.ids, now)));
         }
         if let Some(file) = &config.file {
-            let file = file.display().to_string();
-            let report = self.put(config.declared.import(&file, &self.ids, self.clock.now())).await?;
-            tell("imported the configuration file", &file, report);
-            add(&mut total, report);
+            files.push((File::Ours, config.declared.import(&file.display().to_string(), &self.ids, now)));
         }
         for foreign in config.foreign.iter().filter(|foreign| foreign.application.is_some()) {
-            let report = self.import_foreign(foreign).await?;
-            let file = foreign.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-            tell(&format!("imported {}'s file", foreign.system.name), &file, report);
+            files.push((File::Foreign(foreign), foreign.import(&self.ids, now)));
+        }
+        let (files, imports): (Vec<File<'_>>, Vec<Import>) = files.into_iter().unzip();
+        let names: Vec<String> = imports.iter().map(|import| import.file.clone()).collect();
+        let imported = self.store.import_all(imports).await.context("the files' rows cannot be imported")?;
+        let reports = imported.map_err(|error| {
+            let ImportError::Taken { uid, .. } = &error;
+            let declares = |foreign: &&Foreign| foreign.application.as_ref().is_some_and(|own| own.uid == *uid);
+            match (config.foreign.iter().find(declares), &config.file) {
+                (Some(foreign), _) => Failure::configuration(format_args!("`{}`: {error}", foreign.system.key.name)),
+                (None, Some(file)) => Failure::configuration(format_args!("{}: {error}", file.display())),
+                (None, None) => Failure::configuration(error),
+            }
+        })?;
+        let mut total = ImportReport::default();
+        for ((file, name), report) in files.iter().zip(&names).zip(reports) {
+            file.tell(name, report);
             add(&mut total, report);
         }
         if total.archived > 0 {
@@ -143,37 +140,41 @@ impl Reloader {
         }
         Ok(())
     }
+}
 
-    /// Before anything changes: whether somebody has the application who will not let go of it.
-    async fn refuse_taken(
-        &self,
-        foreign: &Foreign,
-        application: &DeclaredApplication,
-        reads_hookyard: bool,
-    ) -> Result<(), Failure> {
-        let reference = ApplicationRef::Uid(application.uid.clone());
-        let found = self.store.application(OrganisationId::default_organisation(), &reference).await;
-        let found = found.context("the store does not tell who declares an application")?;
-        let Some(owner) = found.map(|view| view.application.declared.clone()) else { return Ok(()) };
-        let lets_go = owner.as_ref().is_some_and(|owner| {
-            owner.kind == foreign.system.kind || owner.kind == FileKind::Hookyard && reads_hookyard
-        });
-        if lets_go {
-            return Ok(());
+/// A file whose rows are imported.
+enum File<'a> {
+    /// `hookyard.toml`.
+    Ours,
+    /// Another system's.
+    Foreign(&'a Foreign),
+    /// Another system's that is not named any more, or not there.
+    Gone(&'a Foreign),
+}
+
+impl File<'_> {
+    /// Says what its import did.
+    fn tell(&self, name: &str, report: ImportReport) {
+        let ImportReport { created, updated, archived, unchanged } = report;
+        match self {
+            Self::Ours => {
+                tracing::info!(file = name, created, updated, archived, unchanged, "imported the configuration file");
+            }
+            Self::Foreign(foreign) => {
+                let system = foreign.system.name;
+                tracing::info!(file = name, created, updated, archived, unchanged, "imported {system}'s file");
+            }
+            Self::Gone(foreign) if archived > 0 => {
+                let (application, setting) = (foreign.system.uid, foreign.system.key.name);
+                tracing::warn!(
+                    application,
+                    setting,
+                    archived,
+                    "archived the application: no file declares it any more"
+                );
+            }
+            Self::Gone(_) => {}
         }
-        let (setting, uid) = (foreign.system.key.name, &application.uid);
-        let owner = owner.map_or_else(|| "the API".to_owned(), |owner| owner.file);
-        Err(Failure::configuration(format_args!("`{setting}`: application `{uid}` is already declared by {owner}")))
-    }
-
-    async fn import_foreign(&self, foreign: &Foreign) -> Result<ImportReport, Failure> {
-        self.put(foreign.import(&self.ids, self.clock.now())).await
-    }
-
-    async fn put(&self, import: Import) -> Result<ImportReport, Failure> {
-        let file = import.file.clone();
-        let imported = self.store.import(import).await.context("the file's rows cannot be imported")?;
-        imported.map_err(|error| Failure::configuration(format_args!("{file}: {error}")))
     }
 }
 
@@ -185,11 +186,6 @@ pub(crate) fn tell_of_unnamed(config: &Config) {
     if !unnamed.is_empty() {
         tracing::info!("no file declares these applications, so there are none: {}", unnamed.join(", "));
     }
-}
-
-fn tell(what: &str, file: &str, report: ImportReport) {
-    let ImportReport { created, updated, archived, unchanged } = report;
-    tracing::info!(file, created, updated, archived, unchanged, "{what}");
 }
 
 fn add(total: &mut ImportReport, report: ImportReport) {
