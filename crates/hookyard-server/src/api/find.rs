@@ -6,9 +6,10 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use hookyard_model::{ApplicationId, Endpoint, EndpointId, EndpointStatus, MessageId, OrganisationId};
+use hookyard_model::{Application, ApplicationId, Endpoint, EndpointId, EndpointStatus, MessageId, OrganisationId};
 use hookyard_ports::store::{ApplicationRef, ApplicationView, MessageRef, StoredMessage};
 
+use super::archived::why;
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::{ApiError, Result};
@@ -25,22 +26,60 @@ pub(crate) fn application_ref(text: &str) -> Result<ApplicationRef> {
 
 /// The application, as the store has it at this moment; for a token of one application, no other one exists.
 pub(crate) async fn application(doors: &Doors, caller: Caller, text: &str) -> Result<Arc<ApplicationView>> {
-    let found = doors.store.application(caller.organisation, &application_ref(text)?).await?;
-    found
-        .filter(|view| caller.application.is_none_or(|own| own == view.application.id))
-        .ok_or_else(|| no_application(doors, caller, text))
+    match present(doors, caller, text).await? {
+        Some(view) => Ok(view),
+        None => Err(no_application(doors, caller, text).await),
+    }
 }
 
-/// The refusal for an application that is not there.
-pub(crate) fn no_application(doors: &Doors, caller: Caller, text: &str) -> ApiError {
+/// The same for those who only read: if it is not there, the one that was archived last under that name, without endpoints.
+pub(crate) async fn application_ever(doors: &Doors, caller: Caller, text: &str) -> Result<Arc<ApplicationView>> {
+    if let Some(view) = present(doors, caller, text).await? {
+        return Ok(view);
+    }
+    match archived(doors, caller, text).await? {
+        Some(application) => Ok(Arc::new(ApplicationView { application, endpoints: Vec::new() })),
+        None => Err(missing(doors, caller, text)),
+    }
+}
+
+async fn present(doors: &Doors, caller: Caller, text: &str) -> Result<Option<Arc<ApplicationView>>> {
+    let found = doors.store.application(caller.organisation, &application_ref(text)?).await?;
+    Ok(found.filter(|view| caller.application.is_none_or(|own| own == view.application.id)))
+}
+
+async fn archived(doors: &Doors, caller: Caller, text: &str) -> Result<Option<Application>> {
+    let found = doors.store.archived_application(caller.organisation, &application_ref(text)?).await?;
+    Ok(found.filter(|application| caller.application.is_none_or(|own| own == application.id)))
+}
+
+/// The refusal for an application that is not there; one that was archived is named with the time and the file it left.
+pub(crate) async fn no_application(doors: &Doors, caller: Caller, text: &str) -> ApiError {
+    let gone = match archived(doors, caller, text).await {
+        Ok(gone) => gone,
+        Err(error) => return error,
+    };
+    let Some(why) = gone.as_ref().and_then(why) else { return missing(doors, caller, text) };
+    let said = format!("`{}` was archived {why}; what it was sent can be read", cut(text));
+    ApiError::not_found(match hint(doors, caller, text) {
+        Some(hint) => format!("{said}; {hint}"),
+        None => format!("{said}, and it takes nothing until it is declared again"),
+    })
+}
+
+/// The refusal for an application that never was.
+fn missing(doors: &Doors, caller: Caller, text: &str) -> ApiError {
     let organisation = caller.organisation;
-    // Files declare their rows for the default organisation.
-    let hint = doors.hints.get(text).filter(|_| organisation == OrganisationId::default_organisation());
-    ApiError::not_found(match (caller.application, hint) {
+    ApiError::not_found(match (caller.application, hint(doors, caller, text)) {
         (Some(own), _) => format!("this token speaks for the application `{own}` alone"),
         (None, Some(hint)) => hint.clone(),
         (None, None) => format!("organisation `{organisation}` has no application with the id or uid `{}`", cut(text)),
     })
+}
+
+/// What there is to do about an application that a file would have to declare; files do so for the default organisation.
+fn hint<'a>(doors: &'a Doors, caller: Caller, text: &str) -> Option<&'a String> {
+    doors.hints.get(text).filter(|_| caller.organisation == OrganisationId::default_organisation())
 }
 
 /// The message with that id or event id.

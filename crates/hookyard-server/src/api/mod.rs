@@ -4,6 +4,7 @@
 //! names; [`find`] turns both into the thing itself and keeps tokens of one application away from the others.
 
 mod application;
+mod archived;
 mod attempt;
 mod endpoint;
 mod find;

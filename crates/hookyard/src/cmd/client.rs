@@ -3,6 +3,7 @@
 //! One kept-alive HTTP/1.1 connection, plain or TLS; JSON both ways. What the server refuses and what it fails at come
 //! back as different kinds of [`Failure`], in the server's own words.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::failure::Failure;
+use super::output::plain;
 
 /// How long reaching the server may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,6 +38,8 @@ pub(crate) struct Client {
     sender: Option<SendRequest<Full<Bytes>>>,
     /// Drives the connection; ends with the client.
     driver: JoinSet<()>,
+    /// Whether it was said that the application is archived.
+    has_noted: bool,
 }
 
 /// What a server answered with 2xx.
@@ -77,7 +81,7 @@ impl Client {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Failure::Usage("the token holds characters that no token has".to_owned()))?;
         authorization.set_sensitive(true);
-        Ok(Self { server: url, authorization, sender: None, driver: JoinSet::new() })
+        Ok(Self { server: url, authorization, sender: None, driver: JoinSet::new(), has_noted: false })
     }
 
     /// `GET` of a path below `/api/v1`, one segment each.
@@ -110,9 +114,19 @@ impl Client {
             .await
             .map_err(|_| self.unreachable(format_args!("no answer within {} s", REQUEST.as_secs())))??;
         if status.is_success() {
+            self.note_archived(&headers);
             return Ok(Answer { body });
         }
         Err(refusal(status, &headers, &body))
+    }
+
+    /// Says once, beside what is printed, that the application takes nothing any more.
+    fn note_archived(&mut self, headers: &HeaderMap) {
+        let Some(why) = headers.get("hookyard-archived").filter(|_| !self.has_noted) else { return };
+        self.has_noted = true;
+        let why = plain(&String::from_utf8_lossy(why.as_bytes()));
+        // Whether anybody reads the line changes nothing.
+        let _ = writeln!(std::io::stderr(), "note: this application was archived {why}");
     }
 
     async fn exchange(

@@ -160,7 +160,12 @@ async fn a_start_without_the_variable_archives_what_the_file_declared() {
     deployment.start().await.stop().await;
     let deployment = deployment.set("IMMICH_WEBHOOKS_CONFIG", "");
     let node = deployment.start().await;
-    node.get(&format!("{APP}/endpoint")).await.expect(404);
+    let left = node.get(&format!("{APP}/endpoint")).await.expect(200);
+    assert!(left.headers.contains_key("hookyard-archived"), "{left:?}");
+    let refused = node.run(&["send", "immich", "PersonCreate"]).await.complaint(5);
+    for part in ["was archived at", "webhooks.json", "IMMICH_WEBHOOKS_CONFIG"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
     let log = node.stop().await;
     assert!(log.contains("archived the application: no file declares it any more"), "{log}");
 }

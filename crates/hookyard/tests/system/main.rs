@@ -5,6 +5,7 @@
 //! never hangs. What a machine cannot do (no root, no `faketime`) is said on standard error and passed over.
 
 mod accepting;
+mod archiving;
 mod backing_up;
 mod clock;
 mod commands;

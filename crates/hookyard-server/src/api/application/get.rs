@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::ApplicationOut;
-use crate::api::find;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -19,6 +19,6 @@ pub(crate) async fn get(
     caller: Caller,
     Segments(application): Segments<String>,
 ) -> Result<Response> {
-    let view = find::application(&doors, caller, &application).await?;
-    Ok(reply::json(StatusCode::OK, &ApplicationOut::from(&view.application)))
+    let view = find::application_ever(&doors, caller, &application).await?;
+    Ok(archived::mark(&view.application, reply::json(StatusCode::OK, &ApplicationOut::from(&view.application))))
 }

@@ -28,6 +28,8 @@ pub(crate) struct ApplicationOut<'a> {
     metadata: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     declared_in: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<Text<Timestamp>>,
 }
 
 impl<'a> From<&'a Application> for ApplicationOut<'a> {
@@ -43,6 +45,7 @@ impl<'a> From<&'a Application> for ApplicationOut<'a> {
             updated_at: Text(application.updated),
             metadata: &application.metadata,
             declared_in: application.declared.as_ref().map(|declared| declared.file.as_str()),
+            archived_at: application.archived.map(Text),
         }
     }
 }

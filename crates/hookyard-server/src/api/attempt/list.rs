@@ -10,9 +10,9 @@ use hookyard_model::{ApplicationId, Attempt, AttemptId, Channel, EventType, Mess
 use hookyard_ports::store::{AttemptQuery, MessageRef, Page};
 
 use super::AttemptOut;
-use crate::api::find;
 use crate::api::message::Content;
 use crate::api::page::{List, Window};
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::{ApiError, Result};
@@ -48,20 +48,23 @@ pub(crate) async fn of_message(
 ) -> Result<Response> {
     let query = Query::of(&uri);
     let narrowed = Narrowed::of(&query, &doors)?;
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let message = find::message(&doors, view.application.id, &message).await?.message;
     let endpoint = match query.text("endpoint_id") {
         Some(text) => Some(find::endpoint_ever(&doors, &view, text).await?),
         None => None,
     };
     if narrowed.status == Some(Status::Unfinished) || !narrowed.covers(&message) {
-        return Ok(reply::json(StatusCode::OK, &List::<AttemptOut<'_>>::whole(Vec::new())));
+        return Ok(archived::mark(
+            &view.application,
+            reply::json(StatusCode::OK, &List::<AttemptOut<'_>>::whole(Vec::new())),
+        ));
     }
     let mut wanted = narrowed.query(view.application.id);
     (wanted.message, wanted.endpoint) = (Some(message.id), endpoint);
     let room = narrowed.room(&doors).await?;
     let found = doors.store.attempts(wanted).await?;
-    Ok(room.hold(narrowed.answer(&found, |_| true)))
+    Ok(archived::mark(&view.application, room.hold(narrowed.answer(&found, |_| true))))
 }
 
 pub(crate) async fn of_endpoint(
@@ -71,10 +74,13 @@ pub(crate) async fn of_endpoint(
     uri: Uri,
 ) -> Result<Response> {
     let narrowed = Narrowed::of(&Query::of(&uri), &doors)?;
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let endpoint = find::endpoint_ever(&doors, &view, &endpoint).await?;
     if narrowed.status == Some(Status::Unfinished) {
-        return Ok(reply::json(StatusCode::OK, &List::<AttemptOut<'_>>::whole(Vec::new())));
+        return Ok(archived::mark(
+            &view.application,
+            reply::json(StatusCode::OK, &List::<AttemptOut<'_>>::whole(Vec::new())),
+        ));
     }
     let mut wanted = narrowed.query(view.application.id);
     wanted.endpoint = Some(endpoint);
@@ -93,7 +99,7 @@ pub(crate) async fn of_endpoint(
         }
     }
     let shown = |attempt: &Attempt| covered.get(&attempt.message).copied().unwrap_or(true);
-    Ok(room.hold(narrowed.answer(&found, shown)))
+    Ok(archived::mark(&view.application, room.hold(narrowed.answer(&found, shown))))
 }
 
 impl Narrowed {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::EndpointOut;
-use crate::api::find;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -19,7 +19,7 @@ pub(crate) async fn get(
     caller: Caller,
     Segments((application, endpoint)): Segments<(String, String)>,
 ) -> Result<Response> {
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let endpoint = find::endpoint(&view, &endpoint)?;
-    Ok(reply::json(StatusCode::OK, &EndpointOut::from(&**endpoint)))
+    Ok(archived::mark(&view.application, reply::json(StatusCode::OK, &EndpointOut::from(&**endpoint))))
 }

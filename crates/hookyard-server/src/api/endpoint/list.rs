@@ -9,8 +9,8 @@ use hookyard_model::{Endpoint, EndpointId};
 use hookyard_ports::store::{Order, PageStart};
 
 use super::EndpointOut;
-use crate::api::find;
 use crate::api::page::List;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -26,7 +26,7 @@ pub(crate) async fn list(
 ) -> Result<Response> {
     let query = Query::of(&uri);
     let (limit, start, order) = (query.limit()?, query.start()?, query.order(Order::Descending)?);
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let mut endpoints: Vec<&Endpoint> = view.endpoints.iter().map(|endpoint| &**endpoint).collect();
     if order == Order::Descending {
         endpoints.reverse();
@@ -34,7 +34,7 @@ pub(crate) async fn list(
     let (page, done) = cut(&endpoints, start, order, limit);
     let ends = page.first().zip(page.last()).map(|(first, last)| (first.id, last.id));
     let data = page.iter().map(|endpoint| EndpointOut::from(*endpoint)).collect();
-    Ok(reply::json(StatusCode::OK, &List::page(data, ends, done)))
+    Ok(archived::mark(&view.application, reply::json(StatusCode::OK, &List::page(data, ends, done))))
 }
 
 /// The page, and whether nothing more is in the direction that was walked. `endpoints` stand in `order`.

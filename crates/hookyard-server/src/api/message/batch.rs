@@ -79,9 +79,18 @@ pub(crate) async fn batch(
         }
     }
     let published = doors.publisher.publish_batch(caller.organisation, &reference, wanted).await;
-    let published = published.map_err(|error| refuse(error, &doors, caller, &application))?;
-    let mut published =
-        published.into_iter().map(|one| one.map_err(|error| refuse(error, &doors, caller, &application)));
+    let published = match published {
+        Ok(published) => published,
+        Err(error) => return Err(refuse(error, &doors, caller, &application).await),
+    };
+    let mut told = Vec::with_capacity(published.len());
+    for one in published {
+        told.push(match one {
+            Ok(published) => Ok(published),
+            Err(error) => Err(refuse(error, &doors, caller, &application).await),
+        });
+    }
+    let mut published = told.into_iter();
     let answers: Vec<Result<Published>> = answers
         .into_iter()
         .enumerate()

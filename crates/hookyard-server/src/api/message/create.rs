@@ -37,6 +37,8 @@ pub(crate) async fn create(
     wanted.kept_headers = kept_headers(&head.headers);
     wanted.repeat = key.map(|key| idempotency::repeat("POST msg", key, idempotency::fingerprint(&body)));
     let published = doors.publisher.publish(caller.organisation, &reference, wanted).await;
-    let published = published.map_err(|error| refuse(error, &doors, caller, &application))?;
-    Ok(reply::json(StatusCode::ACCEPTED, &MessageOut::new(published.message(), content)))
+    match published {
+        Ok(published) => Ok(reply::json(StatusCode::ACCEPTED, &MessageOut::new(published.message(), content))),
+        Err(error) => Err(refuse(error, &doors, caller, &application).await),
+    }
 }

@@ -9,8 +9,8 @@ use axum::response::Response;
 use hookyard_model::{Delivery, DeliveryState, Endpoint, EndpointId, EndpointStatus, ExtraAttempt, Timestamp, Uid};
 use serde::Serialize;
 
-use crate::api::find;
 use crate::api::page::List;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -42,7 +42,7 @@ pub(crate) async fn deliveries(
     caller: Caller,
     Segments((application, message)): Segments<(String, String)>,
 ) -> Result<Response> {
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let message = find::message(&doors, view.application.id, &message).await?.message.id;
     let owed = doors.store.deliveries(view.application.id, message).await?;
     let mut endpoints = HashMap::with_capacity(owed.len());
@@ -54,7 +54,7 @@ pub(crate) async fn deliveries(
     }
     let endpoint = |id| endpoints.get(&id).map(|endpoint| &**endpoint);
     let data = owed.iter().map(|delivery| out(delivery, endpoint(delivery.key.endpoint))).collect();
-    Ok(reply::json(StatusCode::OK, &List::whole(data)))
+    Ok(archived::mark(&view.application, reply::json(StatusCode::OK, &List::whole(data))))
 }
 
 fn out<'a>(delivery: &Delivery, endpoint: Option<&'a Endpoint>) -> DeliveryOut<'a> {

@@ -12,7 +12,7 @@ use hookyard_core::fan_out::Decision;
 use hookyard_model::{EndpointId, MessageId, Timestamp, Uid};
 use serde::Serialize;
 
-use crate::api::find;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -57,7 +57,8 @@ pub(crate) async fn explain(
     caller: Caller,
     Segments((application, message)): Segments<(String, String)>,
 ) -> Result<Response> {
-    let application = find::application(&doors, caller, &application).await?.application.id;
+    let view = find::application_ever(&doors, caller, &application).await?;
+    let application = view.application.id;
     let message = find::message(&doors, application, &message).await?.message;
     let endpoints = doors.store.endpoints_at(application, message.revision).await?;
     let deliveries = doors.store.deliveries(application, message.id).await?;
@@ -69,7 +70,7 @@ pub(crate) async fn explain(
         summary: summary(&explained),
         endpoints: explained.iter().map(explained_out).collect(),
     };
-    Ok(reply::json(StatusCode::OK, &answer))
+    Ok(archived::mark(&view.application, reply::json(StatusCode::OK, &answer)))
 }
 
 fn summary(explained: &[Explained]) -> String {

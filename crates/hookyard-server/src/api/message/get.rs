@@ -8,7 +8,7 @@ use axum::response::Response;
 use hookyard_model::limits;
 
 use super::{Content, MessageOut};
-use crate::api::find;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -23,8 +23,11 @@ pub(crate) async fn get(
     uri: Uri,
 ) -> Result<Response> {
     let content = Content::from(Query::of(&uri).flag("with_content", true)?);
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let room = doors.room.take(content, limits::API_BODY_BYTES).await?;
     let stored = find::message(&doors, view.application.id, &message).await?;
-    Ok(room.hold(reply::json(StatusCode::OK, &MessageOut::new(&stored.message, content))))
+    Ok(archived::mark(
+        &view.application,
+        room.hold(reply::json(StatusCode::OK, &MessageOut::new(&stored.message, content))),
+    ))
 }

@@ -9,8 +9,8 @@ use hookyard_model::{MessageId, limits};
 use hookyard_ports::store::{MessageQuery, Payloads};
 
 use super::{Content, MessageOut};
-use crate::api::find;
 use crate::api::page::Window;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::Result;
@@ -28,7 +28,8 @@ pub(crate) async fn list(
     let content = Content::from(query.flag("with_content", true)?);
     let window = Window::<MessageId>::of(&query, doors.clock.now())?;
     let (event_types, channel) = (query.list("event_types")?, query.parsed("channel")?);
-    let application = find::application(&doors, caller, &application).await?.application.id;
+    let view = find::application_ever(&doors, caller, &application).await?;
+    let application = view.application.id;
     let Window { before, after, page } = window;
     let payloads = match content {
         Content::With => Payloads::Read,
@@ -38,5 +39,6 @@ pub(crate) async fn list(
     let room = doors.room.take(content, limits::PAGE_BYTES + limits::API_BODY_BYTES).await?;
     let found = doors.store.messages(wanted).await?;
     let shown = found.items.iter().map(|stored| MessageOut::new(&stored.message, content)).collect();
-    Ok(room.hold(reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown))))
+    let answer = reply::json(StatusCode::OK, &window.list(&found, |stored| stored.message.id, shown));
+    Ok(archived::mark(&view.application, room.hold(answer)))
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use hookyard_model::{Payload, limits};
 
 use super::Content;
-use crate::api::find;
+use crate::api::{archived, find};
 use crate::auth::Caller;
 use crate::doors::Doors;
 use crate::error::{ApiError, Result};
@@ -22,7 +22,7 @@ pub(crate) async fn raw(
     caller: Caller,
     Segments((application, message)): Segments<(String, String)>,
 ) -> Result<Response> {
-    let view = find::application(&doors, caller, &application).await?;
+    let view = find::application_ever(&doors, caller, &application).await?;
     let room = doors.room.take(Content::With, limits::API_BODY_BYTES).await?;
     let message = find::message(&doors, view.application.id, &message).await?.message;
     let Payload::Kept(payload) = &message.payload else {
@@ -36,5 +36,5 @@ pub(crate) async fn raw(
     headers.insert(header::CONTENT_DISPOSITION, name.parse().expect("an id is ASCII"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    Ok(room.hold(response))
+    Ok(archived::mark(&view.application, room.hold(response)))
 }

@@ -8,10 +8,10 @@ use crate::doors::Doors;
 use crate::error::{ApiError, Code};
 
 /// The wire's form of a refusal; `application` is how the path named it.
-pub(super) fn refuse(error: PublishError, doors: &Doors, caller: Caller, application: &str) -> ApiError {
+pub(super) async fn refuse(error: PublishError, doors: &Doors, caller: Caller, application: &str) -> ApiError {
     let said = error.to_string();
     match error {
-        PublishError::UnknownApplication => find::no_application(doors, caller, application),
+        PublishError::UnknownApplication => find::no_application(doors, caller, application).await,
         PublishError::NotJson(_) => ApiError::value(["body", "payload"], said),
         PublishError::ContentType => ApiError::value(["body", "transformationsParams"], said),
         PublishError::TooLarge(_) => ApiError::new(Code::PayloadTooLarge, said),
