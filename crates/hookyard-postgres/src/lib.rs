@@ -25,6 +25,7 @@ mod fault;
 mod hint;
 mod listen;
 mod lock;
+mod look;
 mod message;
 pub mod moving;
 mod node;
@@ -45,6 +46,7 @@ mod url;
 
 pub use counted::{Counted, counted};
 pub use hint::Hints;
+pub use look::{Form, Listening, Seen, look};
 pub use open::check_url;
 pub use options::{OpenError, Options};
 pub use store::PostgresStore;

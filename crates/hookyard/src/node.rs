@@ -67,6 +67,23 @@ pub(crate) struct SharedDatabase<'a> {
     pub(crate) node: &'a str,
 }
 
+#[cfg(feature = "program")]
+impl SharedDatabase<'_> {
+    /// What the store is opened with, by a node as by whoever looks at it for one.
+    pub(crate) fn options(
+        &self,
+        main: &[Secret<String>],
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<hookyard_postgres::Options, KeyringError> {
+        let (url, node, keyring) = (self.url.clone(), self.node.to_owned(), Keyring::from_secrets(main)?);
+        let mut options = hookyard_postgres::Options::new(url, node, keyring, Arc::clone(metrics), Arc::clone(clock));
+        options.listen = self.listen.cloned();
+        self.schema.clone_into(&mut options.schema);
+        Ok(options)
+    }
+}
+
 /// An open store with what all parts of a node share. Nothing is accepted or delivered yet.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
@@ -113,7 +130,7 @@ struct Delivering {
 }
 
 /// What every store is opened with.
-fn shared() -> (Arc<dyn Clock>, Arc<Metrics>) {
+pub(crate) fn shared() -> (Arc<dyn Clock>, Arc<Metrics>) {
     (Arc::new(SystemClock::new()), Arc::new(Metrics::new()))
 }
 
@@ -139,17 +156,8 @@ impl Opened {
         main: &[Secret<String>],
         delivers: bool,
     ) -> Result<Self, OpenSharedError> {
-        let keyring = Keyring::from_secrets(main)?;
         let (clock, metrics) = shared();
-        let mut options = hookyard_postgres::Options::new(
-            database.url.clone(),
-            database.node.to_owned(),
-            keyring,
-            Arc::clone(&metrics),
-            Arc::clone(&clock),
-        );
-        options.listen = database.listen.cloned();
-        database.schema.clone_into(&mut options.schema);
+        let mut options = database.options(main, &clock, &metrics)?;
         options.delivers = delivers;
         let store = hookyard_postgres::PostgresStore::open(options).await?;
         let hints = store.hints();
@@ -233,8 +241,7 @@ impl Opened {
         match begun {
             Ok(engine) => {
                 #[cfg(feature = "program")]
-                let hearing =
-                    self.hints.take().map(|hints| crate::hearing::Hearing::begin(hints, engine.handoff()));
+                let hearing = self.hints.take().map(|hints| crate::hearing::Hearing::begin(hints, engine.handoff()));
                 Ok(Delivering {
                     engine,
                     client,

@@ -40,7 +40,7 @@ pub(crate) use self::file::{Declared, DeclaredApplication};
 pub(crate) use self::foreign::{Foreign, SYSTEMS, System};
 pub(crate) use self::key::Key;
 use self::layers::Layers;
-pub(crate) use self::settings::{DataSettings, KeySettings, LogFormat, Role, Settings, TokenSettings};
+pub(crate) use self::settings::{DataSettings, Database, KeySettings, LogFormat, Role, Settings, TokenSettings};
 
 /// The file that is read when none is named and it exists.
 const FILE: &str = "hookyard.toml";

@@ -13,6 +13,7 @@ mod cutting;
 mod deployment;
 #[path = "../system/disk.rs"]
 mod disk;
+mod doctoring;
 mod dying;
 mod exhausting;
 mod hinting;

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use hookyard_model::limits;
+use hookyard_model::{Timestamp, limits};
 use rustix::fs::{Access, access, statvfs};
 
 use super::super::output::size;
@@ -75,9 +75,18 @@ fn absent(directory: &Path) -> Finding {
 }
 
 /// The directory itself, or the first one above it that exists.
-pub(super) fn nearest(directory: &Path) -> &Path {
+fn nearest(directory: &Path) -> &Path {
     let mut ancestors = directory.ancestors().filter(|above| !above.as_os_str().is_empty());
     ancestors.find(|above| above.exists()).unwrap_or(Path::new("."))
+}
+
+/// What the data's disk says is the time, which is a server's where the disk is mounted from one. `None` where no file can
+/// be made.
+pub(super) fn time(config: &Config) -> Option<Timestamp> {
+    let made = tempfile::NamedTempFile::new_in(nearest(&config.settings.data.value)).ok()?;
+    let modified = made.as_file().metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
 }
 
 fn disk(directory: &Path) -> Option<Finding> {

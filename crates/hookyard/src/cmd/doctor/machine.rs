@@ -6,9 +6,8 @@ use hookyard_model::{Timestamp, format_duration, limits};
 use hookyard_ports::{Clock as _, SystemClock};
 use rustix::process::{Resource, getrlimit};
 
+use super::Finding;
 use super::server::Answered;
-use super::{Finding, data};
-use crate::config::Config;
 
 const CLOCK: &str = "clock";
 const FILES: &str = "files";
@@ -20,9 +19,9 @@ const EARLIEST: &str = "2025-01-01T00:00:00Z";
 const APART: Duration = Duration::from_secs(30);
 
 /// Looks at all of it.
-pub(super) fn look(config: &Config, server: Option<Answered>, findings: &mut Vec<Finding>) {
+pub(super) fn look(server: Option<Answered>, time_of_disk: Option<Timestamp>, findings: &mut Vec<Finding>) {
     look_at_limits(findings);
-    findings.push(clock(config, server));
+    findings.push(clock(server, time_of_disk));
 }
 
 /// Looks at what depends on no setting.
@@ -56,16 +55,14 @@ fn roots() -> Finding {
     }
 }
 
-fn clock(config: &Config, server: Option<Answered>) -> Finding {
+fn clock(server: Option<Answered>, time_of_disk: Option<Timestamp>) -> Finding {
     let now = SystemClock::new().now();
     let earliest: Timestamp = EARLIEST.parse().expect("it is a time");
     if now < earliest {
         return Finding::fail(CLOCK, format!("it is {now}, which it is not")).hint("set the clock, best by NTP");
     }
-    let others = [
-        ("the running server's", server.and_then(|server| server.date)),
-        ("that of the data's disk", time_of_disk(config)),
-    ];
+    let others =
+        [("the running server's", server.and_then(|server| server.date)), ("that of the data's disk", time_of_disk)];
     for (whose, other) in others {
         let Some(other) = other else { continue };
         let apart = if other > now { other.since(now) } else { now.since(other) };
@@ -79,13 +76,4 @@ fn clock(config: &Config, server: Option<Answered>) -> Finding {
 
 fn whole_seconds(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs())
-}
-
-/// What the data's disk says is the time, which is a server's where the disk is mounted from one. `None` where no file can
-/// be made.
-fn time_of_disk(config: &Config) -> Option<Timestamp> {
-    let made = tempfile::NamedTempFile::new_in(data::nearest(&config.settings.data.value)).ok()?;
-    let modified = made.as_file().metadata().ok()?.modified().ok()?;
-    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
 }

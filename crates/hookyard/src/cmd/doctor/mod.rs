@@ -2,9 +2,11 @@
 //!
 //! Changes nothing that lasts: a file is made for an instant beside the data, to see that one can be. It reads settings
 //! and files as `serve` would, so that it sees what a start would see, beside a server that runs as well as without one.
-//! Nothing that it says holds a secret: of a URL it shows scheme, host and port.
+//! Nothing that it says holds a secret: of a URL it shows scheme, host and port. With a `database`, that is looked at
+//! in place of the data directory, which is then not used.
 
 mod data;
+mod database;
 mod egress;
 mod machine;
 mod server;
@@ -95,13 +97,23 @@ impl Doctor {
             Ok(config) => {
                 configuration(&config, &mut findings);
                 let answered = server::look(&config, &mut findings).await;
-                data::look(&config, &mut findings);
-                machine::look(&config, answered, &mut findings);
+                let time_of_disk = match &config.settings.database {
+                    Some(database) => {
+                        database::look(&config, database, &mut findings).await;
+                        None
+                    }
+                    None => {
+                        data::look(&config, &mut findings);
+                        data::time(&config)
+                    }
+                };
+                machine::look(answered, time_of_disk, &mut findings);
                 egress::look(&config, &mut findings).await;
             }
             Err(faults) => {
                 add_faults(&faults, &mut findings);
-                let said = "not looked at: data, server, clock and egress, which a right configuration would name";
+                let said =
+                    "not looked at: data or database, server, clock and egress, which a right configuration would name";
                 findings.push(Finding::warn(CONFIGURATION, said));
                 machine::look_at_limits(&mut findings);
             }
