@@ -60,15 +60,39 @@ fn published(body: &[u8]) -> Message {
     message
 }
 
-/// The third one shows how text outside ASCII is signed, but not the order that Vikunja writes members in.
 #[test]
 fn the_published_bodies_leave() {
-    for (body, ..) in &VECTORS[..2] {
-        let encoded = Vikunja.encode(&published(body), &endpoint("vikunja"), 0).expect("it can be encoded");
+    // The third one has the members of its comment as they were published, not in the order of their names.
+    let (by_name, as_written) = (endpoint("vikunja"), ordered("written"));
+    for ((body, secret, signature), endpoint) in VECTORS.into_iter().zip([&by_name, &by_name, &as_written]) {
+        let encoded = Vikunja.encode(&published(body), endpoint, 0).expect("it can be encoded");
         assert_eq!(encoded.body.escape_ascii().to_string(), body.escape_ascii().to_string());
         assert_eq!(encoded.headers[CONTENT_TYPE], "application/json");
         assert_eq!(encoded.headers.len(), 1);
+        assert_eq!(signed(encoded, &SigningKeys::single(secret)).headers[SIGNATURE], signature);
     }
+}
+
+#[test]
+fn members_are_ordered_by_name_unless_the_endpoint_wants_them_as_written() {
+    let message = message(r#"{"b": {"z": 1, "a": "<"}, "a": 2}"#);
+    let data = |endpoint: &Endpoint| {
+        let encoded = Vikunja.encode(&message, endpoint, 0).expect("it can be encoded");
+        String::from_utf8(member(&encoded.body, "data").expect("it has it").to_vec()).expect("text")
+    };
+    assert_eq!(data(&ordered("name")), r#"{"a":2,"b":{"a":"\u003c","z":1}}"#);
+    assert_eq!(data(&endpoint("vikunja")), data(&ordered("name")));
+    assert_eq!(data(&ordered("written")), r#"{"b":{"z":1,"a":"\u003c"},"a":2}"#);
+    let error = check_settings(&Vikunja, &ordered("size").settings).expect_err("there is no such order");
+    assert_eq!(error.to_string(), "options.member_order: is `size`, must be one of `name`, `written`");
+}
+
+/// An endpoint that wants the members of `data` in this order.
+fn ordered(by: &str) -> Endpoint {
+    let mut endpoint = endpoint("vikunja");
+    let settings = std::sync::Arc::make_mut(&mut endpoint.settings);
+    settings.options.insert("member_order".to_owned(), by.to_owned());
+    endpoint
 }
 
 #[test]
@@ -133,7 +157,7 @@ fn settings_that_could_not_be_signed_are_refused() {
     endpoint.keys = SigningKeys::default();
     endpoint.options.insert("redact".to_owned(), "true".to_owned());
     let error = check_settings(&Vikunja, &endpoint).expect_err("it has none");
-    assert_eq!(error.to_string(), "options.redact: is no option: this dialect has none");
+    assert_eq!(error.to_string(), "options.redact: is no option of this dialect, which has `member_order`");
 }
 
 #[test]
