@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use hookyard_model::{EndpointId, Timestamp};
@@ -45,6 +46,9 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET L
 const BEGIN_WRITE_IN_OURS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const BEGIN_READ_IN_OURS: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
+/// How soon a connection shows that it was lost.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// A transaction.
 pub(crate) struct Tx {
     node: Arc<Node>,
@@ -80,18 +84,20 @@ impl Tx {
         let prepares = sessions == Sessions::Ours && mode == Mode::Write;
         let mut last = None;
         // A connection that was lost while it lay in the pool may show only now; the next one is tried instead. One that was
-        // just made tells of the server: a pooler takes connections while it has none itself.
+        // just made, or that took its time, tells of the server: a pooler takes connections while it has none itself.
         for _ in 0..=pool.status().max_size {
             let client = match pool.get().await {
                 Ok(client) => client,
                 Err(error) => return Err(error.into()),
             };
-            let is_fresh = Object::metrics(&client).recycle_count == 0;
+            let (is_fresh, began) = (Object::metrics(&client).recycle_count == 0, node.clock.monotonic());
             let mut tx = Self::on(node, client);
             tx.prepares = prepares;
-            match tx.client().batch_execute(words).await.map_err(Fault::Sql) {
+            let first = tx.client().batch_execute(words).await.map_err(Fault::Sql);
+            let may_be_lost = !is_fresh && node.clock.monotonic().saturating_sub(began) < AT_ONCE;
+            match first {
                 Ok(()) => return Ok(tx),
-                Err(fault) if fault.is_outage() && !is_fresh => last = Some(fault),
+                Err(fault) if fault.is_outage() && may_be_lost => last = Some(fault),
                 Err(fault) => return Err(fault),
             }
         }

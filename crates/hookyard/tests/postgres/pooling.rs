@@ -1,5 +1,9 @@
 //! What a pooler does by itself: it dies, and it has its own limits.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::cutting::until_taken;
 use crate::deployment::{endpoint, party};
 use crate::receiver::Receiver;
@@ -71,8 +75,9 @@ async fn a_pooler_that_takes_no_more_clients_is_named_and_nothing_acknowledged_i
     check_log(&node.stop().await, 2);
 }
 
-/// A pooler whose connections to the server are all taken, with a time that it lets clients wait.
-async fn check_occupied(wait: &str, cause: &str) {
+/// A pooler whose connections to the server are all taken, with a time that it lets clients wait; callers hear of it sooner
+/// than this.
+async fn check_occupied(wait: &str, cause: &str, sooner: Duration) {
     let Some(schema) = Schema::new() else { return };
     let url = schema.url().to_owned();
     let settings = [&ADVISED[..], &[("default_pool_size", "2"), ("query_wait_timeout", wait)]].concat();
@@ -87,7 +92,9 @@ async fn check_occupied(wait: &str, cause: &str) {
     let pooler = world.pooler.as_ref().expect("it stands in between");
     let (user, database) = (url.username(), url.path().trim_start_matches('/'));
     let occupied = (pooler.occupy(user, database).await, pooler.occupy(user, database).await);
+    let began = Instant::now();
     check_refused(&node).await;
+    assert!(began.elapsed() < sooner, "it was told after {:?}", began.elapsed());
     node.log().until(cause).await;
 
     drop(occupied);
@@ -101,12 +108,12 @@ async fn check_occupied(wait: &str, cause: &str) {
 
 #[tokio::test]
 async fn a_pooler_whose_connections_are_all_busy_is_named_and_nothing_acknowledged_is_lost() {
-    check_occupied("1", "raise its `default_pool_size`").await;
+    check_occupied("3", "raise its `default_pool_size`", Duration::from_secs(6)).await;
 }
 
 #[tokio::test]
 async fn a_pooler_that_lets_clients_wait_for_long_is_not_waited_for() {
-    check_occupied("120", "the database gave no answer within").await;
+    check_occupied("120", "the database gave no answer within", Duration::from_secs(15)).await;
 }
 
 #[tokio::test]
@@ -121,7 +128,7 @@ async fn a_pooler_whose_server_is_away_is_asked_once_for_each_deed() {
     check_refused(&node).await;
 
     let pooler = cut.world.pooler.as_ref().expect("it stands in between");
-    let (clients, began) = (pooler.clients(), tokio::time::Instant::now());
+    let (clients, began) = (pooler.clients(), Instant::now());
     for _ in 0..20 {
         check_refused(&node).await;
     }
