@@ -2,14 +2,14 @@
 
 use deadpool_postgres::Object;
 use hookyard_model::{Incarnation, Secret};
-use hookyard_ports::Clock;
+use hookyard_ports::{Clock, StoreError};
 use hookyard_record::carry::MARK;
 use hookyard_record::{Keyring, Place as SealedPlace};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use crate::fault::told;
+use crate::fault::{Fault, told};
 use crate::node::{Beginning, Node};
 use crate::pool::{Pools, Sessions, Share};
 use crate::schema::{self, Schema, SchemaError};
@@ -113,8 +113,16 @@ pub(crate) async fn reach(options: &Options) -> Result<Reached, OpenError> {
     let pools = Pools::new(&place, options.connections)?;
     let client = match pools.of(Share::Kept).get().await {
         Ok(client) => client,
-        Err(deadpool_postgres::PoolError::Backend(error)) => return Err(explain(&place, &schema, &error)),
-        Err(error) => return Err(OpenError::Unreachable { at: place.at(), why: error.to_string() }),
+        Err(error) => {
+            let at = place.at();
+            return Err(match Fault::from(error) {
+                Fault::Sql(error) => explain(&place, &schema, &error),
+                Fault::Store(StoreError::Unavailable(why)) => OpenError::Unreachable { at, why },
+                fault @ (Fault::Store(_) | Fault::Overtaken) => {
+                    OpenError::Unreachable { at, why: fault.into_error().to_string() }
+                }
+            });
+        }
     };
     let checked = check_server(&client, &place).await;
     let is_commit_durable = checked.map_err(|error| explain(&place, &schema, &error))??;

@@ -2,6 +2,7 @@
 
 use crate::deployment::{Deployment, party};
 use crate::schema::Schema;
+use crate::world::{Way, World};
 
 #[tokio::test]
 async fn another_main_secret_is_refused_and_one_more_is_not() {
@@ -57,4 +58,15 @@ async fn a_database_that_is_not_there_is_named_without_its_password() {
     let refused = schema.node_through(&url, "a", &party(&[])).refuse().await.complaint(1);
     assert!(refused.contains(&format!("127.0.0.1:{port}")), "{refused}");
     assert!(!refused.contains("hush"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_pooler_that_does_not_get_through_keeps_no_start_waiting() {
+    let Some(schema) = Schema::new() else { return };
+    let nowhere = format!("postgres://postgres@127.0.0.1:{}/there", crate::cluster::free_port());
+    let settings = [("server_login_retry", "60")];
+    let Some(world) = World::through(schema, &nowhere, Way::Pooled, &settings).await else { return };
+    let refused = world.node("a", &party(&[])).refuse().await.complaint(1);
+    assert!(refused.contains("cannot be reached"), "{refused}");
+    assert!(refused.contains("a pooler before it, does not answer"), "{refused}");
 }

@@ -71,7 +71,7 @@ pub(crate) use on_every_way;
 
 /// What the guide says about a pooler's settings, and fewer connections than the nodes would like to have.
 pub(crate) const ADVISED: [(&str, &str); 4] =
-    [("max_client_conn", "100"), ("default_pool_size", "8"), ("server_login_retry", "1"), ("query_wait_timeout", "10")];
+    [("max_client_conn", "100"), ("default_pool_size", "8"), ("server_login_retry", "1"), ("query_wait_timeout", "5")];
 
 /// A schema, and the way to it.
 pub(crate) struct World {
