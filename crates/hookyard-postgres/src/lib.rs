@@ -6,8 +6,9 @@
 //!
 //! Many nodes use one schema at once. Accepts and settlements that wait are committed together, in statements over arrays;
 //! claims pass over each other's rows; a lease belongs to a node's incarnation, which its heartbeat keeps alive. No session
-//! state is used (unnamed statements, locks and settings that end with the transaction), so that a pooler that gives each
-//! transaction another connection may stand in between; only the listener wants a connection of its own.
+//! state is needed (locks and settings end with the transaction), so that a pooler that gives each transaction another
+//! connection may stand in between; only the listener wants a connection of its own. Where its URL says that no pooler
+//! does, statements stay prepared.
 //!
 //! What it leaves to others: decisions (`hookyard-core`), the stored form of settings and codes (`hookyard-record`).
 

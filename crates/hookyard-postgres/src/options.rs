@@ -11,8 +11,8 @@ pub struct Options {
     /// Where the database is: `postgres://user:password@host:port/database`, with `sslmode` and `sslrootcert` as libpq
     /// knows them. A pooler may stand in between, one that gives each transaction another connection included.
     pub database: Secret<String>,
-    /// Where to listen for what other nodes change: the same database, without a pooler in between. Without it, the
-    /// database is asked every second.
+    /// Where to listen for what other nodes change and leave to this one: the same database, without a pooler in between.
+    /// Without it, the database is asked every second. Where it is the same URL, statements stay prepared.
     pub listen: Option<Secret<String>>,
     /// The schema; made when it does not exist. Stores of different schemas know nothing of each other.
     pub schema: String,

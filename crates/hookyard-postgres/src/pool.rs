@@ -36,10 +36,12 @@ pub(crate) enum Sessions {
 
 /// Sets a session of ours up: what a transaction is told otherwise when it begins.
 const SET_UP: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; \
-    SET idle_in_transaction_session_timeout = '10s'; SET enable_seqscan = off; SET jit = off";
+    SET idle_in_transaction_session_timeout = '10s'; SET enable_seqscan = off; SET enable_hashjoin = off; \
+    SET enable_mergejoin = off; SET jit = off";
 /// The same where `synchronous_commit` promises as much already, or more.
 const SET_UP_AS_SET: &str = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; \
-    SET enable_seqscan = off; SET jit = off";
+    SET enable_seqscan = off; SET enable_hashjoin = off; \
+    SET enable_mergejoin = off; SET jit = off";
 
 /// Which connections a deed may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,20 +31,27 @@ pub(crate) enum Mode {
 
 /// Begins a transaction that writes. What it waits for is bounded, and so is how long the locks of a node that was stopped
 /// inside one are held. Statistics of the queue are never right for long, so a plan that reads the whole of it is never
-/// wanted; compiling statements that run once is not either.
-const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; \
-    SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-    SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
+/// wanted, neither by itself nor in order to join it with the few rows that are named; compiling statements that run once is
+/// not either.
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+    SELECT set_config('synchronous_commit', 'on', true), set_config('lock_timeout', '5s', true), \
+    set_config('idle_in_transaction_session_timeout', '10s', true), set_config('enable_seqscan', 'off', true), \
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), \
+    set_config('jit', 'off', true)";
 /// The same where `synchronous_commit` promises as much already, or more.
-const BEGIN_WRITE_AS_SET: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; \
-    SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
+const BEGIN_WRITE_AS_SET: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+    SELECT set_config('lock_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '10s', true), \
+    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
+    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)";
 /// Begins a transaction that reads one moment.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
     SET LOCAL jit = off";
 
 /// The same in a session of ours, which is set up.
 const BEGIN_WRITE_IN_OURS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-const BEGIN_READ_IN_OURS: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// A read may join as it likes.
+const BEGIN_READ_IN_OURS: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)";
 
 /// How soon a connection shows that it was lost.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -35,7 +35,7 @@ pub(crate) const DUE: &str = concat!(
 /// Deliveries get a holder. Said in a way that no index answers but the one that names each: the one of what waits would be
 /// read as far as the endpoint's goes, those just leased included.
 pub(crate) const LEASE: &str = "UPDATE @owed o SET holder = $1 FROM unnest($2, $3) AS k(message, endpoint) \
-    WHERE o.message = k.message AND o.endpoint = k.endpoint AND num_nulls(o.holder) = 1";
+    WHERE o.message = k.message AND o.endpoint = k.endpoint AND coalesce(o.holder, 0) = 0";
 /// The earliest due time of what waits for endpoints: of what waits for nothing else, and of what waits for an earlier one.
 pub(crate) const FIRST_DUE: &str = "SELECT r.endpoint, (SELECT o.due FROM @owed o WHERE o.endpoint = r.endpoint \
     AND NOT o.waits AND o.holder IS NULL ORDER BY o.due LIMIT 1), (SELECT o.due FROM @owed o \

@@ -12,7 +12,7 @@ use crate::transaction::{Tx, Whom};
 
 /// Deliveries lose their holder.
 pub(crate) const RELEASE: &str = "UPDATE @owed o SET holder = NULL FROM unnest($2, $3) AS k(message, endpoint) \
-    WHERE o.message = k.message AND o.endpoint = k.endpoint AND o.holder = $1";
+    WHERE o.message = k.message AND o.endpoint = k.endpoint AND coalesce(o.holder, 0) = $1";
 
 /// Releases what this incarnation holds of these.
 pub(crate) struct Release(pub(crate) Vec<DeliveryKey>);

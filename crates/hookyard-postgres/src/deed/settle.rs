@@ -29,25 +29,26 @@ use crate::pool::Share;
 use crate::rollup::Rollups;
 use crate::transaction::Tx;
 
-/// Those of these deliveries that an incarnation holds.
+/// Those of these deliveries that an incarnation holds. Here and below the holder is asked for in a way that its index
+/// does not answer: between two vacuums that has every delivery that was ever held.
 pub(crate) const HELD: &str = concat!(
     "SELECT ",
     owed!(),
     " FROM unnest($1, $2) AS k(message, endpoint) JOIN @owed o ON o.message = k.message AND o.endpoint = k.endpoint \
-     WHERE o.holder = $3"
+     WHERE coalesce(o.holder, 0) = $3"
 );
 /// Those of these messages that are stored. The range says in which partitions they are before any is opened.
 pub(crate) const STORED: &str = "SELECT id FROM @message WHERE id = ANY($1) AND id >= $2 AND id <= $3";
 /// Held deliveries are over.
 pub(crate) const END: &str = "WITH gone AS (DELETE FROM @owed o USING unnest($2, $3, $4, $5, $6, $7) \
     AS n(message, endpoint, state, reason, charged, variant) WHERE o.message = n.message AND o.endpoint = n.endpoint \
-    AND o.holder = $1 RETURNING o.message, o.endpoint, o.seq, n.state, n.reason, o.order_key, n.charged, o.round, n.variant) \
+    AND coalesce(o.holder, 0) = $1 RETURNING o.message, o.endpoint, o.seq, n.state, n.reason, o.order_key, n.charged, o.round, n.variant) \
     INSERT INTO @ended (message, endpoint, seq, state, reason, order_key, charged, round, variant) SELECT * FROM gone";
 /// Held deliveries are tried again, later (no holder) or at once.
 pub(crate) const GO_ON: &str = "UPDATE @owed o SET due = n.due, holder = n.holder, charged = n.charged, \
     variant = n.variant, manual = n.manual FROM unnest($2, $3, $4, $5, $6, $7, $8) \
     AS n(message, endpoint, due, holder, charged, variant, manual) \
-    WHERE o.message = n.message AND o.endpoint = n.endpoint AND o.holder = $1";
+    WHERE o.message = n.message AND o.endpoint = n.endpoint AND coalesce(o.holder, 0) = $1";
 
 /// Settlements of many callers.
 pub(crate) struct SettleAll(Vec<Vec<Settlement>>);
