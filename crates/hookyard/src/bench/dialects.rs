@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::Serialize;
 
 use super::generate::{Generated, Load};
@@ -83,7 +83,7 @@ pub(crate) async fn run(options: Options, directory: &Path) -> anyhow::Result<Re
             };
             let before = measure::cpu_us(server.id()?)?;
             let accepted: Generated = generator.ask(&load).await?;
-            ensure!(accepted.failed == 0, "{} requests for `{dialect}` were not accepted", accepted.failed);
+            accepted.complete(&format!("messages for `{dialect}`"))?;
             wait_for(&mut receiver, messages).await.with_context(|| format!("waiting for `{dialect}`"))?;
             if round > 0 {
                 *spent += measure::cpu_us(server.id()?)? - before;

@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -54,6 +54,8 @@ pub(crate) struct Generated {
     pub acknowledged: u64,
     /// Messages whose request was answered otherwise, or not at all. A connection that breaks ends its share of the load.
     pub failed: u64,
+    /// The status of the first answer that was not 2xx.
+    pub refused: Option<u16>,
     /// When the first was sent, in nanoseconds since the epoch.
     pub began: u64,
     /// From sending (or from when it was to be sent) to the answer.
@@ -69,6 +71,7 @@ pub(crate) async fn generate(
     let shared = Arc::new(Shared {
         next: AtomicU64::new(0),
         failed: AtomicU64::new(0),
+        refused: OnceLock::new(),
         accepted: AtomicU64::new(0),
         accept: Mutex::new(measure::histogram()?),
         acknowledged: Box::new(acknowledged),
@@ -88,6 +91,7 @@ pub(crate) async fn generate(
     Ok(Generated {
         acknowledged: shared.accepted.load(Ordering::Relaxed),
         failed: shared.failed.load(Ordering::Relaxed),
+        refused: shared.refused.get().copied(),
         began,
         accept: Latency::of(&accept),
     })
@@ -97,11 +101,29 @@ struct Shared {
     load: Load,
     next: AtomicU64,
     failed: AtomicU64,
+    refused: OnceLock<u16>,
     accepted: AtomicU64,
     accept: Mutex<Histogram<u64>>,
     acknowledged: Box<dyn Fn(u64) + Send + Sync>,
     began: Instant,
     clock: Arc<dyn Clock>,
+}
+
+impl Generated {
+    /// Fails unless every message was accepted; `what` names them.
+    pub(crate) fn complete(&self, what: &str) -> anyhow::Result<()> {
+        let Self { failed, refused, .. } = self;
+        anyhow::ensure!(
+            *failed == 0,
+            "{failed} {what} were not accepted: {}",
+            match refused {
+                Some(503) => "the server answered 503, because it is stopping, its disk is nearly full or it has too much pending".to_owned(),
+                Some(status) => format!("the first answer was {status}"),
+                None => "their connections broke off".to_owned(),
+            }
+        );
+        Ok(())
+    }
 }
 
 impl Shared {
@@ -132,9 +154,9 @@ impl Shared {
                 }
                 answer => {
                     self.failed.fetch_add(numbers.end - numbers.start, Ordering::Relaxed);
-                    if answer.is_err() {
-                        return;
-                    }
+                    let Ok(status) = answer else { return };
+                    // The first one says enough.
+                    let _ = self.refused.set(status);
                 }
             }
         }

@@ -1,9 +1,11 @@
 //! What dead receivers cost a healthy one.
 //!
 //! A healthy endpoint gets a steady rate: first alone, then beside an endpoint that never answers with a long queue and
-//! many endpoints that hang, then again right after the server was killed and started anew on that queue.
+//! many endpoints that hang, then again right after the server was killed and started anew on that queue. Who hangs is a
+//! process of its own: what it costs to hang is not charged to the server.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,10 @@ use serde::Serialize;
 use super::client::Client;
 use super::generate::{self, Load};
 use super::measure::{self, Latency, nanoseconds};
-use super::process::Server;
+use super::process::{Helper, Server};
 use super::receive::{HANG, Receiver};
 use super::setup::{self, APPLICATION, Setup, token};
+use super::throughput::{Answer, Ask};
 
 /// Messages of one request while the queue is filled.
 const BATCH: u64 = 1_000;
@@ -72,8 +75,9 @@ pub(crate) struct Report {
 pub(crate) async fn run(options: Options, directory: &Path) -> anyhow::Result<Report> {
     let clock = Arc::new(SystemClock::new());
     let healthy = Receiver::start(Arc::clone(&clock) as _, false).await?;
-    let dead = Receiver::start(Arc::clone(&clock) as _, false).await?;
-    let setup = Setup::with_file(directory, &configuration(options, &healthy, &dead))?;
+    let mut dead = Helper::start("bench-receive")?;
+    let Answer::Address(hangs) = dead.ask(&Ask::Address).await? else { anyhow::bail!("no address") };
+    let setup = Setup::with_file(directory, &configuration(options, &healthy, hangs))?;
     let mut part = Part { options, setup, clock, first: 0 };
 
     let server = Server::start(&part.setup.options).await?;
@@ -85,24 +89,26 @@ pub(crate) async fn run(options: Options, directory: &Path) -> anyhow::Result<Re
     let resident_bytes = measure::resident_bytes(server.id()?)?;
     server.kill().await?;
 
-    dead.reset(0);
+    let _: Answer = dead.ask(&Ask::Reset).await?;
     let began = part.clock.monotonic();
     let server = Server::start(&part.setup.options).await?;
     let ready_after_kill = server.ready_after();
     let first_attempt = async {
-        while dead.received().hung == 0 {
+        loop {
+            let Answer::Received(received) = dead.ask(&Ask::Received).await? else { anyhow::bail!("no count") };
+            if received.hung > 0 {
+                return Ok(part.clock.monotonic().saturating_sub(began));
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        part.clock.monotonic().saturating_sub(began)
     };
-    let first_attempt_after_kill = tokio::time::timeout(PATIENCE, first_attempt).await?;
+    let first_attempt_after_kill = tokio::time::timeout(PATIENCE, first_attempt).await??;
     let after_restart = part.steady(&server, &healthy, options.steady).await?;
     server.stop().await?;
     let server = Server::start(&part.setup.options).await?;
     let ready_after_stop = server.ready_after();
     server.stop().await?;
     healthy.stop().await;
-    dead.stop().await;
     let millis = |span: Duration| span.as_secs_f64() * 1_000.0;
     Ok(Report {
         queued: options.queued,
@@ -120,15 +126,15 @@ pub(crate) async fn run(options: Options, directory: &Path) -> anyhow::Result<Re
     })
 }
 
-fn configuration(options: Options, healthy: &Receiver, dead: &Receiver) -> String {
+fn configuration(options: Options, healthy: &Receiver, hangs: SocketAddr) -> String {
     let mut file = String::new();
     setup::application(&mut file, APPLICATION);
     setup::endpoint(&mut file, "healthy", &format!("http://{}/hook", healthy.address()), "");
     setup::application(&mut file, "dead");
-    setup::endpoint(&mut file, "dead", &format!("http://{}{HANG}/dead", dead.address()), "");
+    setup::endpoint(&mut file, "dead", &format!("http://{}{HANG}/dead", hangs), "");
     setup::application(&mut file, "hanging");
     for n in 0..options.hanging {
-        setup::endpoint(&mut file, &format!("hang-{n}"), &format!("http://{}{HANG}/{n}", dead.address()), "");
+        setup::endpoint(&mut file, &format!("hang-{n}"), &format!("http://{}{HANG}/{n}", hangs), "");
     }
     file
 }
@@ -158,7 +164,7 @@ impl Part {
         };
         self.first += messages;
         let generated = generate::generate(load, Arc::clone(&self.clock) as _, |_| {}).await?;
-        ensure!(generated.failed == 0, "{} messages for the healthy endpoint were not accepted", generated.failed);
+        generated.complete("messages for the healthy endpoint")?;
         let deadline = nanoseconds(self.clock.now().plus(PATIENCE));
         loop {
             let received = healthy.received();

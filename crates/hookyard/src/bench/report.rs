@@ -61,10 +61,7 @@ fn figures(table: &mut Table, report: &throughput::Report, figures: &throughput:
     }
     if let Some(counted) = &figures.counted {
         table.line("statements", &format!("{:.3} executions per message", counted.executions));
-        table.line(
-            "",
-            &format!("{:.1} µs executing, {:.0} bytes of log", counted.executing_us, counted.wal_bytes),
-        );
+        table.line("", &format!("{:.1} µs executing, {:.0} bytes of log", counted.executing_us, counted.wal_bytes));
     }
     table.line("ready after", &format!("{:.0} ms", figures.ready_ms));
 }
