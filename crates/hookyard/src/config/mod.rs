@@ -44,6 +44,8 @@ pub(crate) use self::settings::{DataSettings, Database, KeySettings, LogFormat, 
 
 /// The file that is read when none is named and it exists.
 const FILE: &str = "hookyard.toml";
+/// What our variables begin with.
+const PREFIX: &str = "HOOKYARD_";
 /// The variable that names the file.
 const FILE_VARIABLE: &str = "HOOKYARD_CONFIG";
 
@@ -182,8 +184,14 @@ fn unknown_variables(environment: &Environment) -> Vec<(&str, Option<&'static st
         let of_file = name.strip_suffix("_FILE").unwrap_or(name);
         known().any(|known| known == name || known == of_file)
     };
-    let unknown = environment.names().filter(|name| name.starts_with("HOOKYARD_") && !is_known(name));
-    unknown.map(|name| (name, fault::nearest(name, known()))).collect()
+    let unknown = environment.names().filter(|name| name.starts_with(PREFIX) && !is_known(name));
+    // What all of them begin with would make each near to any other.
+    let own = |name: &'static str| name.strip_prefix(PREFIX);
+    let near = |name: &str| {
+        let meant = fault::nearest(name.strip_prefix(PREFIX)?, known().filter_map(own))?;
+        known().find(|name| own(name) == Some(meant))
+    };
+    unknown.map(|name| (name, near(name))).collect()
 }
 
 /// The file to read: what a flag or a variable names, else the usual one if it is there.

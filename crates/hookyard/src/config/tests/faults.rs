@@ -117,14 +117,16 @@ fn a_database_that_nothing_can_connect_to_is_said_without_its_password() {
 fn what_has_no_effect_is_a_warning() {
     let text = "default_signature = \"ed25519\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[source]]\nname = \"in\"\n\
                 dialect = \"standard\"\napplication = \"a\"\n";
-    let environment = Environment::from([("HOOKYARD_ADMIN_PASSWORD", "x"), ("HOOKYARD_RETENTIO", "1d")]);
+    let environment =
+        Environment::from([("HOOKYARD_ADMIN_PASSWORD", "x"), ("HOOKYARD_RETENTIO", "1d"), ("HOOKYARD_TYPO", "1")]);
     let warnings = read(text, &environment).expect("no fault").warnings.to_string();
     let expected = "warning: hookyard.toml:1:21: `default_signature`: has no effect in this version\n\
                     warning: hookyard.toml:2:19: `trusted_proxies`: has no effect in this version\n\
                     warning: hookyard.toml:3:1: `source`: has no door in this version; sources are checked and not opened\n\
                     warning: environment `HOOKYARD_ADMIN_PASSWORD`: `admin_password`: has no effect in this version\n\
                     warning: environment `HOOKYARD_RETENTIO`: is not a setting and has no effect\n  \
-                    hint: did you mean `HOOKYARD_RETENTION`?\n";
+                    hint: did you mean `HOOKYARD_RETENTION`?\n\
+                    warning: environment `HOOKYARD_TYPO`: is not a setting and has no effect\n";
     assert_eq!(warnings, expected);
 }
 
