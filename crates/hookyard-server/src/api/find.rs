@@ -15,6 +15,9 @@ use crate::doors::Doors;
 use crate::error::{ApiError, Result};
 use crate::query::cut;
 
+/// How many applications the refusal of an unknown one names.
+const NAMED: usize = 5;
+
 /// How the path names an application.
 pub(crate) fn application_ref(text: &str) -> Result<ApplicationRef> {
     if text.starts_with(ApplicationId::PREFIX) {
@@ -39,7 +42,7 @@ pub(crate) async fn application_ever(doors: &Doors, caller: Caller, text: &str) 
     }
     match archived(doors, caller, text).await? {
         Some(application) => Ok(Arc::new(ApplicationView { application, endpoints: Vec::new() })),
-        None => Err(missing(doors, caller, text)),
+        None => Err(missing(doors, caller, text).await),
     }
 }
 
@@ -59,7 +62,7 @@ pub(crate) async fn no_application(doors: &Doors, caller: Caller, text: &str) ->
         Ok(gone) => gone,
         Err(error) => return error,
     };
-    let Some(why) = gone.as_ref().and_then(why) else { return missing(doors, caller, text) };
+    let Some(why) = gone.as_ref().and_then(why) else { return missing(doors, caller, text).await };
     let said = format!("`{}` was archived {why}; what it was sent can be read", cut(text));
     ApiError::not_found(match hint(doors, caller, text) {
         Some(hint) => format!("{said}; {hint}"),
@@ -67,14 +70,31 @@ pub(crate) async fn no_application(doors: &Doors, caller: Caller, text: &str) ->
     })
 }
 
-/// The refusal for an application that never was.
-fn missing(doors: &Doors, caller: Caller, text: &str) -> ApiError {
+/// The refusal for an application that never was. Most of them are misspelt, so it names some that there are.
+async fn missing(doors: &Doors, caller: Caller, text: &str) -> ApiError {
     let organisation = caller.organisation;
     ApiError::not_found(match (caller.application, hint(doors, caller, text)) {
         (Some(own), _) => format!("this token speaks for the application `{own}` alone"),
         (None, Some(hint)) => hint.clone(),
-        (None, None) => format!("organisation `{organisation}` has no application with the id or uid `{}`", cut(text)),
+        (None, None) => {
+            let present = match doors.store.applications(organisation, None, NAMED + 1).await {
+                Ok(present) => present,
+                Err(error) => return error.into(),
+            };
+            let mut names: Vec<String> = present.iter().take(NAMED).map(name).collect();
+            if present.len() > NAMED {
+                names.push("others".to_owned());
+            }
+            let has =
+                if names.is_empty() { "it has none at all".to_owned() } else { format!("it has {}", names.join(", ")) };
+            format!("organisation `{organisation}` has no application with the id or uid `{}`; {has}", cut(text))
+        }
     })
+}
+
+/// What people call an application by.
+fn name(application: &Application) -> String {
+    application.uid.as_ref().map_or_else(|| format!("`{}`", application.id), |uid| format!("`{uid}`"))
 }
 
 /// What there is to do about an application that a file would have to declare; files do so for the default organisation.

@@ -80,7 +80,9 @@ async fn an_archived_application_takes_nothing_and_says_why() {
         let expected = format!("`tenant-1` was archived at {}: it left hookyard.toml", build::at(60));
         assert!(hint.starts_with(&expected) && hint.contains("can be read"), "{path}: {hint}");
     }
-    assert_eq!(world.get("/api/v1/app/tenant-9/msg").await.status, StatusCode::NOT_FOUND);
+    let never = world.get("/api/v1/app/tenant-9/msg").await.json();
+    let hint = never["hint"].as_str().expect("a hint");
+    assert!(hint.ends_with("has no application with the id or uid `tenant-9`; it has `tenant-2`"), "{hint}");
 }
 
 #[tokio::test]
