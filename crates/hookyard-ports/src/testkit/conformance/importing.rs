@@ -319,7 +319,7 @@ pub async fn applications_are_listed_by_id_page_by_page(ground: Arc<dyn Ground>)
 pub async fn archived_applications_are_found_and_listed_apart(ground: Arc<dyn Ground>) {
     let fixture = Fixture::empty(ground).await;
     let (store, organisation) = (fixture.store(), build::organisation());
-    let (by_id, by_uid) =
+    let (numbered, by_uid) =
         (|n| ApplicationRef::Id(application_id(n)), ApplicationRef::Uid("tenant-1".parse().expect("a uid")));
     let called = |n| ImportApplication { id: application_id(n), ..build::import_application(1, &[]) };
     let with = |seconds, applications| Import { now: at(seconds), ..build::import(applications) };
@@ -336,11 +336,11 @@ pub async fn archived_applications_are_found_and_listed_apart(ground: Arc<dyn Gr
     assert_eq!((found.id, found.archived), (application_id(3), Some(at(70))), "the last that had the uid");
     assert_eq!(found.declared.map(|declared| declared.file).as_deref(), Some("hookyard.toml"), "who had declared it");
     for (n, archived) in [(9, Some(at(50))), (3, Some(at(70))), (2, Some(at(80))), (4, None)] {
-        let found = store.archived_application(organisation, &by_id(n)).await.expect(WORKS);
+        let found = store.archived_application(organisation, &numbered(n)).await.expect(WORKS);
         assert_eq!(found.and_then(|found| found.archived), archived, "application {n}");
     }
     let elsewhere = OrganisationId::from_raw(application_id(7).raw());
-    for reference in [by_id(9), by_uid] {
+    for reference in [numbered(9), by_uid] {
         assert_eq!(store.archived_application(elsewhere, &reference).await.expect(WORKS), None);
     }
     let ids = async |organisation, after: Option<u64>, limit| {
