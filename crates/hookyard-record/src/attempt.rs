@@ -74,3 +74,27 @@ fn decode_peer(text: &str) -> Option<Peer> {
         None => text.parse().ok().map(Peer::Direct),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_reads_back() {
+        for peer in [
+            Peer::Direct("[2001:db8::1]:443".parse().expect("an address")),
+            Peer::Direct("192.0.2.1:80".parse().expect("an address")),
+            Peer::Proxy("out of here".to_owned()),
+        ] {
+            assert_eq!(decode_peer(&peer_text(&peer)), Some(peer));
+        }
+        assert_eq!(decode_peer("nowhere"), None);
+    }
+
+    #[test]
+    fn a_span_is_kept_in_microseconds_and_never_overflows() {
+        assert_eq!(duration(micros(Duration::from_micros(1_500))), Duration::from_micros(1_500));
+        assert_eq!(micros(Duration::MAX), i64::MAX);
+        assert_eq!(duration(-1), Duration::ZERO);
+    }
+}

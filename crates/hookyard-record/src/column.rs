@@ -147,3 +147,66 @@ pub fn int(number: u64) -> i64 {
 pub fn bound(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A row in memory.
+    pub(crate) struct Given<'r>(&'r [Cell<'r>]);
+
+    impl<'r> From<&'r [Cell<'r>]> for Given<'r> {
+        fn from(cells: &'r [Cell<'r>]) -> Self {
+            Self(cells)
+        }
+    }
+
+    impl<'r> Cells<'r> for Given<'r> {
+        type Fault = StoreError;
+
+        fn cell(&self, index: usize) -> Option<Cell<'r>> {
+            self.0.get(index).copied()
+        }
+
+        fn name(&self) -> String {
+            "7".to_owned()
+        }
+    }
+
+    /// The columns of a row of the table `given`.
+    pub(crate) fn columns<'r>(cells: &'r [Cell<'r>]) -> Columns<Given<'r>> {
+        Columns::new("given", cells)
+    }
+
+    /// That an error names this column of the row.
+    pub(crate) fn assert_corrupt<T: std::fmt::Debug>(read: Result<T, StoreError>, expected: &str) {
+        match read {
+            Err(StoreError::Corrupt { table: "given", column, id }) => assert_eq!((column, &*id), (expected, "7")),
+            other => panic!("{expected}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_value_that_its_column_may_not_hold_is_named() {
+        let row = [Cell::Int(-1), Cell::Int(70_000), Cell::Text("a b"), Cell::Bytes(&[1; 19]), Cell::Null];
+        let columns = columns(&row);
+        assert_corrupt(columns.get::<u64>(0, "negative"), "negative");
+        assert_corrupt(columns.get::<u16>(1, "wide"), "wide");
+        assert_corrupt(columns.get::<i64>(2, "text"), "text");
+        assert_corrupt(columns.parse::<hookyard_model::Channel>(2, "channel"), "channel");
+        assert_corrupt(columns.id(3, "short"), "short");
+        assert_corrupt(columns.get::<&str>(4, "nothing"), "nothing");
+        assert_corrupt(columns.parse::<hookyard_model::Channel>(4, "nothing"), "nothing");
+        assert_corrupt(columns.get::<Option<i64>>(5, "missing"), "missing");
+    }
+
+    #[test]
+    fn nothing_is_nothing_and_no_zero() {
+        let row = [Cell::Null, Cell::Int(0)];
+        let columns = columns(&row);
+        assert_eq!(columns.get::<Option<Timestamp>>(0, "at").expect("nothing"), None);
+        assert_eq!(columns.get::<Option<Timestamp>>(1, "at").expect("a time"), Some(Timestamp::EPOCH));
+        assert_eq!(columns.lines::<hookyard_model::Tag>(0, "tags").expect("no lines"), []);
+        assert!(!columns.get::<bool>(1, "manual").expect("0 is no"));
+    }
+}

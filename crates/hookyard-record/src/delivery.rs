@@ -46,3 +46,55 @@ pub fn read_trigger<'r, R: Cells<'r>>(columns: &Columns<R>, manual: usize) -> Re
 pub fn earlier(a: Option<i64>, b: Option<i64>) -> Option<Timestamp> {
     a.into_iter().chain(b).min().map(Timestamp::from_micros)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::Cell;
+    use crate::column::tests::{assert_corrupt, columns};
+
+    fn state(state: i16, reason: Option<i64>, due: Option<i64>, holder: Option<i64>) -> Vec<Cell<'static>> {
+        let cell = |number: Option<i64>| number.map_or(Cell::Null, Cell::Int);
+        vec![Cell::Null, Cell::Int(state.into()), cell(reason), cell(due), cell(holder)]
+    }
+
+    #[test]
+    fn columns_that_no_state_has_are_corrupt() {
+        for (row, column) in [
+            (state(OPEN, None, None, None), "state"),
+            (state(OPEN, None, None, Some(1)), "state"),
+            (state(DELIVERED, None, None, Some(1)), "state"),
+            (state(FAILED, Some(0), Some(0), None), "state"),
+            (state(CANCELLED, Some(0), None, Some(1)), "state"),
+            (state(4, None, None, None), "state"),
+            (state(FAILED, None, None, None), "reason"),
+            (state(CANCELLED, Some(99), None, None), "reason"),
+            (state(OPEN, None, Some(0), Some(-1)), "holder"),
+        ] {
+            assert_corrupt(read_state(&columns(&row), 1), column);
+        }
+    }
+
+    #[test]
+    fn a_holder_is_what_tells_leased_from_waiting() {
+        let (due, holder) = (Timestamp::from_micros(5), Incarnation(3));
+        for (row, expected) in [
+            (state(OPEN, None, Some(5), None), DeliveryState::Pending { due }),
+            (state(OPEN, None, Some(5), Some(3)), DeliveryState::Leased { holder, due }),
+            (state(DELIVERED, None, None, None), DeliveryState::Delivered { extra: None }),
+            (
+                state(DELIVERED, None, Some(5), Some(3)),
+                DeliveryState::Delivered { extra: Some(ExtraAttempt::Leased { holder, due }) },
+            ),
+        ] {
+            assert_eq!(read_state(&columns(&row), 1).expect("a state"), expected);
+        }
+    }
+
+    #[test]
+    fn the_earlier_due_time_is_the_one_that_is_there() {
+        assert_eq!(earlier(None, None), None);
+        assert_eq!(earlier(Some(2), None), earlier(Some(9), Some(2)));
+        assert_eq!(earlier(None, Some(2)), Some(Timestamp::from_micros(2)));
+    }
+}

@@ -126,3 +126,39 @@ impl<T> Pages<T> {
         Page { items: self.items, done: self.done, examined_to }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: RawId = RawId::MIN;
+
+    #[test]
+    fn a_page_that_found_nothing_within_its_bound_says_how_far_it_looked() {
+        let mut pages = Pages::<()>::new(2);
+        for _ in 0..limits::PAGE_EXAMINED {
+            assert_eq!(pages.step(ID, false), Step::Skip);
+        }
+        assert_eq!(pages.step(RawId::MAX, true), Step::Stop);
+        let page = pages.finish::<()>(&PageStart::First);
+        assert_eq!((page.done, page.examined_to), (false, Some(ID)));
+    }
+
+    #[test]
+    fn rows_that_the_database_looked_at_count_as_those_that_are_looked_at_here() {
+        let mut pages = Pages::<()>::new(2);
+        assert_eq!(pages.step_to(limits::PAGE_EXAMINED, ID, false), Step::Skip);
+        assert_eq!(pages.step_to(limits::PAGE_EXAMINED + 1, RawId::MAX, false), Step::Stop);
+        assert_eq!(pages.finish::<()>(&PageStart::First).examined_to, Some(ID));
+    }
+
+    #[test]
+    fn an_item_that_fills_the_page_is_its_last() {
+        let mut pages = Pages::new(10);
+        assert_eq!(pages.step(ID, true), Step::Take);
+        pages.take(1, limits::PAGE_BYTES);
+        assert_eq!(pages.step(ID, true), Step::Stop);
+        let page = pages.finish::<()>(&PageStart::First);
+        assert_eq!((page.items, page.done, page.examined_to), (vec![1], false, None));
+    }
+}
