@@ -71,6 +71,17 @@ impl DeliveryState {
             Self::Cancelled(_) => StateKind::Cancelled,
         }
     }
+
+    /// What it becomes when `holder` claims it; `None` where nothing waits to be claimed.
+    pub const fn leased_to(&self, holder: Incarnation) -> Option<Self> {
+        match *self {
+            Self::Pending { due } => Some(Self::Leased { holder, due }),
+            Self::Delivered { extra: Some(ExtraAttempt::Waiting { due }) } => {
+                Some(Self::Delivered { extra: Some(ExtraAttempt::Leased { holder, due }) })
+            }
+            Self::Leased { .. } | Self::Delivered { .. } | Self::Failed(_) | Self::Cancelled(_) => None,
+        }
+    }
 }
 
 /// One more attempt of a delivery that stays delivered.

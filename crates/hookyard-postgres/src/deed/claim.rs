@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use hookyard_model::{
-    CancelReason, DeliveryState, EndpointId, ExtraAttempt, Message, MessageId, Revision, Timestamp, limits,
-};
+use hookyard_model::{CancelReason, EndpointId, Message, MessageId, Revision, Timestamp, limits};
 use hookyard_ports::store::{Claim, ClaimedDelivery, Claims, Room};
 use hookyard_record::cancel_code;
 use tokio_postgres::types::Type;
@@ -187,16 +185,8 @@ impl Work {
             let endpoint_revision =
                 endpoint_revision.ok_or_else(|| Fault::corrupt("owed", "endpoint", key.endpoint))?;
             let mut delivery = row.of(message.application);
-            delivery.state = match delivery.state {
-                DeliveryState::Pending { due } => DeliveryState::Leased { holder, due },
-                DeliveryState::Delivered { extra: Some(ExtraAttempt::Waiting { due }) } => {
-                    DeliveryState::Delivered { extra: Some(ExtraAttempt::Leased { holder, due }) }
-                }
-                DeliveryState::Leased { .. }
-                | DeliveryState::Delivered { .. }
-                | DeliveryState::Failed(_)
-                | DeliveryState::Cancelled(_) => return Err(Fault::corrupt("owed", "holder", key.message)),
-            };
+            let leased = delivery.state.leased_to(holder);
+            delivery.state = leased.ok_or_else(|| Fault::corrupt("owed", "holder", key.message))?;
             self.claimed.push(ClaimedDelivery { delivery, message, endpoint_revision });
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hookyard_model::{CancelReason, DeliveryState, ExtraAttempt, Message, OrderKey, Timestamp, limits};
+use hookyard_model::{CancelReason, DeliveryState, Message, OrderKey, Timestamp, limits};
 use hookyard_ports::StoreError;
 use hookyard_ports::store::{Claim, ClaimedDelivery, Claims, Room};
 use hookyard_record::cancel_code;
@@ -113,19 +113,10 @@ impl Work {
         let order_key = row.order_key.map(|OrderKey(key)| key);
         let lease = Lease { message: row.message, order_key, is_open };
         let mut delivery = row.with_ids(message.id, endpoint.id, message.application);
-        delivery.state = match delivery.state {
-            DeliveryState::Pending { due } => DeliveryState::Leased { holder, due },
-            DeliveryState::Delivered { extra: Some(ExtraAttempt::Waiting { due }) } => {
-                DeliveryState::Delivered { extra: Some(ExtraAttempt::Leased { holder, due }) }
-            }
-            DeliveryState::Leased { .. }
-            | DeliveryState::Delivered { .. }
-            | DeliveryState::Failed(_)
-            | DeliveryState::Cancelled(_) => {
-                let error = format!("delivery {:?} is due and does not wait", delivery.key);
-                return Err(Fault::Store(StoreError::Other(error)));
-            }
-        };
+        delivery.state = delivery.state.leased_to(holder).ok_or_else(|| {
+            let error = format!("delivery {:?} is due and does not wait", delivery.key);
+            Fault::Store(StoreError::Other(error))
+        })?;
         books.know_lease(delivery.key, lease);
         self.claims.deliveries.push(ClaimedDelivery { delivery, message, endpoint_revision: endpoint.revision });
         Ok(())

@@ -7,7 +7,7 @@ use hookyard_model::{
     Trigger, limits,
 };
 
-use super::deliveries::{called_off, freed, holder, leased_to};
+use super::deliveries::{called_off, freed, holder};
 use super::rows::Rows;
 use crate::store::{Claim, ClaimedDelivery, Claims, Due, Result, Room, Settled, Settlement, StoreError};
 
@@ -50,7 +50,8 @@ impl Rows {
             }
             count += 1;
             bytes = bytes.saturating_add(message.payload.len());
-            let delivery = Delivery { state: leased_to(&delivery.state, me), ..delivery };
+            let state = delivery.state.leased_to(me).expect("what is due waits");
+            let delivery = Delivery { state, ..delivery };
             self.deliveries.put(delivery.clone());
             claimed.push(ClaimedDelivery { delivery, message, endpoint_revision });
         }

@@ -34,20 +34,6 @@ pub(super) fn holder(state: &DeliveryState) -> Option<Incarnation> {
     }
 }
 
-/// What a waiting delivery is once `holder` has it; anything else stays.
-pub(super) fn leased_to(state: &DeliveryState, holder: Incarnation) -> DeliveryState {
-    match state {
-        DeliveryState::Pending { due } => DeliveryState::Leased { holder, due: *due },
-        DeliveryState::Delivered { extra: Some(ExtraAttempt::Waiting { due }) } => {
-            DeliveryState::Delivered { extra: Some(ExtraAttempt::Leased { holder, due: *due }) }
-        }
-        DeliveryState::Leased { .. }
-        | DeliveryState::Delivered { .. }
-        | DeliveryState::Failed(_)
-        | DeliveryState::Cancelled(_) => state.clone(),
-    }
-}
-
 /// What a leased delivery is once its holder has lost it, due at `due` or when it was due; anything else stays.
 pub(super) fn freed(state: &DeliveryState, at: Option<Timestamp>) -> DeliveryState {
     match state {
