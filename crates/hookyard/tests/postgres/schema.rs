@@ -47,6 +47,11 @@ impl Schema {
         &self.url
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A node of this name.
     pub(crate) fn node(&self, name: &str, config: &str) -> Deployment {
         self.node_through(&self.url, name, config)
