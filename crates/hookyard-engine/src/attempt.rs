@@ -196,19 +196,7 @@ fn report(made: &Made) {
     };
     let name = prepared.name();
     let event_type = &handed.message.event_type;
-    let hint = match &attempt.outcome {
-        Outcome::Blocked(by) => by.hint.as_deref(),
-        Outcome::Delivered
-        | Outcome::Refused
-        | Outcome::TimedOut
-        | Outcome::DnsFailed(_)
-        | Outcome::ConnectFailed(_)
-        | Outcome::TlsFailed(_)
-        | Outcome::BrokenOff(_)
-        | Outcome::StaleConnection
-        | Outcome::Interrupted
-        | Outcome::CannotBeEncoded(_) => None,
-    };
+    let hint = attempt.outcome.blocked().and_then(|by| by.hint.as_deref());
     let what = match &attempt.response {
         Some(response) => format!("answered {}", response.status),
         None => words(&attempt.outcome, prepared.timeout),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookyard_dialects::Outbound;
+use hookyard_dialects::{Dialect, Outbound};
 use hookyard_model::{Endpoint, EndpointChange, EndpointStatus, Method, OnGone, RetryPolicy, Timestamp, limits};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -53,7 +53,7 @@ enum Failing {
 impl Prepared {
     /// An endpoint as it was just read from the store.
     pub(crate) fn new(endpoint: Arc<Endpoint>, settings: &Settings) -> Self {
-        let dialect = hookyard_dialects::find(&endpoint.settings.dialect).and_then(|dialect| dialect.outbound());
+        let dialect = hookyard_dialects::find(&endpoint.settings.dialect).and_then(Dialect::outbound);
         let defaults = dialect.map(Outbound::defaults).unwrap_or_default();
         let own = &endpoint.settings;
         let mut overlay = Vec::with_capacity(own.headers.len() + 1);

@@ -57,19 +57,7 @@ impl<'a> AttemptOut<'a> {
     pub(crate) fn new(attempt: &'a Attempt, content: Content) -> Self {
         let delivered = attempt.outcome == Outcome::Delivered;
         let response = attempt.response.as_ref();
-        let hint = match &attempt.outcome {
-            Outcome::Blocked(by) => by.hint.as_deref(),
-            Outcome::Delivered
-            | Outcome::Refused
-            | Outcome::TimedOut
-            | Outcome::DnsFailed(_)
-            | Outcome::ConnectFailed(_)
-            | Outcome::TlsFailed(_)
-            | Outcome::BrokenOff(_)
-            | Outcome::StaleConnection
-            | Outcome::Interrupted
-            | Outcome::CannotBeEncoded(_) => None,
-        };
+        let hint = attempt.outcome.blocked().and_then(|by| by.hint.as_deref());
         Self {
             id: Text(attempt.id),
             msg_id: Text(attempt.message),
