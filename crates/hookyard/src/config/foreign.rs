@@ -8,12 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hookyard_dialects::Dialect;
+use hookyard_egress::EndpointUrl;
 use hookyard_model::{DialectName, EventPattern, FileKind, NameError, Timestamp, Uid};
 use hookyard_ports::Ids;
 use hookyard_ports::store::Import;
 
 use super::document::Document;
-use super::endpoint::{DERIVED, DeclaredEndpoint};
+use super::endpoint::{DERIVED, DeclaredEndpoint, endpoint_url};
 use super::environment::Environment;
 use super::fault::{Faults, Place, nearest, quoted};
 use super::file::{self, Declared, DeclaredApplication, Policy};
@@ -231,6 +232,17 @@ fn beside(place: &Place, path: &Path) -> PathBuf {
     match place {
         Place::File { file, .. } => Path::new(&**file).parent().unwrap_or(Path::new("")).join(path),
         Place::Environment(_) | Place::Flag(_) | Place::Default => path.to_owned(),
+    }
+}
+
+/// The URL of an entry, as every endpoint's is judged.
+pub(super) fn read_url(field: &Field, https_only: bool, faults: &mut Faults) -> Option<EndpointUrl> {
+    match endpoint_url(field.text(faults)?, https_only) {
+        Ok(url) => Some(url),
+        Err(what) => {
+            field.fault(faults, what);
+            None
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use hookyard_model::{
     EndpointSettings, EventPattern, HeaderPair, Method, RetryPolicy, Secret, format_duration, limits,
 };
 
-use super::endpoint::{DeclaredEndpoint, Written, declare, endpoint_url};
+use super::endpoint::{DeclaredEndpoint, Written, declare};
 use super::fault::{Faults, quoted};
-use super::foreign::{Source, System, numbered, uid_of};
+use super::foreign::{Source, System, numbered, read_url, uid_of};
 use super::json_file;
 use super::tree::{Field, Fields};
 use crate::header;
@@ -108,16 +108,6 @@ fn read_events(system: &System, field: Field, faults: &mut Faults) -> Option<Vec
         }
     }
     Some(events)
-}
-
-fn read_url(field: &Field, https_only: bool, faults: &mut Faults) -> Option<EndpointUrl> {
-    match endpoint_url(field.text(faults)?, https_only) {
-        Ok(url) => Some(url),
-        Err(what) => {
-            field.fault(faults, what);
-            None
-        }
-    }
 }
 
 fn read_method(field: &Field, faults: &mut Faults) -> Option<Method> {

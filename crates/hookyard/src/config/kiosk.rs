@@ -6,9 +6,9 @@
 use hookyard_egress::EndpointUrl;
 use hookyard_model::{EndpointSettings, EventPattern, SigningKeys, limits};
 
-use super::endpoint::{DeclaredEndpoint, Written, declare, endpoint_url};
+use super::endpoint::{DeclaredEndpoint, Written, declare};
 use super::fault::Faults;
-use super::foreign::{Source, System, numbered};
+use super::foreign::{Source, System, numbered, read_url};
 use super::tree::{Field, Fields, Name};
 use super::yaml_file;
 
@@ -107,16 +107,6 @@ fn require(fields: &mut Fields, name: &'static str, strays: &[Name], faults: &mu
         None => faults.add(&place, &key, "is missing"),
     }
     None
-}
-
-fn read_url(field: &Field, https_only: bool, faults: &mut Faults) -> Option<EndpointUrl> {
-    match endpoint_url(field.text(faults)?, https_only) {
-        Ok(url) => Some(url),
-        Err(what) => {
-            field.fault(faults, what);
-            None
-        }
-    }
 }
 
 fn read_event(system: &System, field: &Field, faults: &mut Faults) -> Option<EventPattern> {
