@@ -97,15 +97,12 @@ impl Doctor {
             Ok(config) => {
                 configuration(&config, &mut findings);
                 let answered = server::look(&config, &mut findings).await;
-                let time_of_disk = match &config.settings.database {
-                    Some(database) => {
-                        database::look(&config, database, &mut findings).await;
-                        None
-                    }
-                    None => {
-                        data::look(&config, &mut findings);
-                        data::time(&config)
-                    }
+                let time_of_disk = if let Some(database) = &config.settings.database {
+                    database::look(&config, database, &mut findings).await;
+                    None
+                } else {
+                    data::look(&config, &mut findings);
+                    data::time(&config)
                 };
                 machine::look(answered, time_of_disk, &mut findings);
                 egress::look(&config, &mut findings).await;
