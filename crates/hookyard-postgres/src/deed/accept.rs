@@ -90,7 +90,9 @@ impl AcceptAll {
                 }
             }
         }
-        due.into_iter().for_each(|(endpoint, at)| tx.say_due(endpoint, at, Whom::Others));
+        for (endpoint, at) in due {
+            tx.say_due(endpoint, at, Whom::Others);
+        }
     }
 }
 
