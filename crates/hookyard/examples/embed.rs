@@ -121,7 +121,7 @@ async fn read(stream: TcpStream, secret: &Secret<String>) -> Result<(TcpStream, 
 
     let (method, body) = (http::Method::POST, Bytes::from(body));
     let request = RawRequest { method: &method, target: &target, headers: &headers, body: &body };
-    let standard = dialects::find(&"standard".parse()?).and_then(|dialect| dialect.inbound()).ok_or("no dialect")?;
+    let standard = dialects::find(&"standard".parse()?).and_then(dialects::Dialect::inbound).ok_or("no dialect")?;
     match standard.verify(&request, std::slice::from_ref(secret), SystemClock::new().now()) {
         Verified::Accepted { rule, .. } => {
             let what = format!("{target} {} ({rule})", String::from_utf8_lossy(&body));

@@ -179,7 +179,7 @@ fn the_dialects_page_is_what_the_code_says() {
     );
     for dialect in hookyard_dialects::all() {
         let _ = write!(text, "\n## {}\n\n{}\n", dialect.name(), dialect.summary());
-        text.push_str(&ways(*dialect));
+        text.push_str(&ways(dialect));
         if let Some(outbound) = dialect.outbound() {
             text.push_str(&defaults(&outbound.defaults()));
             let rows = outbound.options().iter().map(|option| {

@@ -131,10 +131,10 @@ fn configuration(options: Options, healthy: &Receiver, hangs: SocketAddr) -> Str
     setup::application(&mut file, APPLICATION);
     setup::endpoint(&mut file, "healthy", &format!("http://{}/hook", healthy.address()), "");
     setup::application(&mut file, "dead");
-    setup::endpoint(&mut file, "dead", &format!("http://{}{HANG}/dead", hangs), "");
+    setup::endpoint(&mut file, "dead", &format!("http://{hangs}{HANG}/dead"), "");
     setup::application(&mut file, "hanging");
     for n in 0..options.hanging {
-        setup::endpoint(&mut file, &format!("hang-{n}"), &format!("http://{}{HANG}/{n}", hangs), "");
+        setup::endpoint(&mut file, &format!("hang-{n}"), &format!("http://{hangs}{HANG}/{n}"), "");
     }
     file
 }
