@@ -45,7 +45,7 @@ mod tls;
 mod transaction;
 mod url;
 
-pub use counted::{Counted, counted};
+pub use counted::{Counted, Statements, counted};
 pub use hint::Hints;
 pub use look::{Form, Listening, Seen, look};
 pub use open::check_url;

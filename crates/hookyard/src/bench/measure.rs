@@ -46,17 +46,27 @@ pub(crate) fn cpu_us(process: u32) -> anyhow::Result<u64> {
     ticks_us(&text, 11..13)
 }
 
-/// CPU time so far of every `PostgreSQL` server on this machine: its processes, and those that have ended.
-pub(crate) fn postgres_cpu_us() -> anyhow::Result<u64> {
-    let mut total = None;
+/// CPU time so far of the `PostgreSQL` server that these processes are of: of all its processes, and those that have ended.
+pub(crate) fn postgres_cpu_us(processes: &[i32]) -> anyhow::Result<u64> {
+    let elsewhere = "the database's processes are not on this machine; their share of the CPU cannot be told";
+    let stat = |process: &str| std::fs::read_to_string(Path::new("/proc").join(process).join("stat")).ok();
+    let server =
+        processes.iter().find_map(|process| parent_of_postgres(&stat(&process.to_string())?)).context(elsewhere)?;
+    let mut total = ticks_us(&stat(&server).context(elsewhere)?, 11..15)?;
     for entry in std::fs::read_dir("/proc").context("reading /proc")? {
         // A process may end between being listed and being read.
-        let Ok(text) = std::fs::read_to_string(entry?.path().join("stat")) else { continue };
-        if text.split_once('(').is_some_and(|(_, rest)| rest.starts_with("postgres)")) {
-            *total.get_or_insert(0) += ticks_us(&text, 11..15)?;
+        let Some(text) = entry?.file_name().to_str().and_then(stat) else { continue };
+        if parent_of_postgres(&text).is_some_and(|parent| parent == server) {
+            total += ticks_us(&text, 11..15)?;
         }
     }
-    total.context("no process `postgres` runs on this machine; its share of the CPU cannot be told")
+    Ok(total)
+}
+
+/// The parent's id in the `/proc/…/stat` of a process named `postgres`.
+fn parent_of_postgres(stat: &str) -> Option<String> {
+    let (_, rest) = stat.split_once("(postgres) ")?;
+    rest.split_whitespace().nth(1).map(str::to_owned)
 }
 
 /// The sum of some of the times in a `/proc/…/stat`, in microseconds. The command's name may hold anything; what follows its

@@ -219,8 +219,9 @@ impl Bench<'_> {
     }
 
     /// CPU time so far of generator, server, receiver and, where there is one, the database.
-    fn cpu(&self, server: &Server, is_database: bool) -> anyhow::Result<[u64; 4]> {
-        let database = if is_database { measure::postgres_cpu_us()? } else { 0 };
+    fn cpu(&self, server: &Server, counters: &Counters) -> anyhow::Result<[u64; 4]> {
+        let database = counters.0.as_ref().map(|counted| measure::postgres_cpu_us(&counted.processes));
+        let database = database.transpose()?.unwrap_or(0);
         let [generator, server, receiver] = [self.generator.id()?, server.id()?, self.receiver.id()?];
         Ok([measure::cpu_us(generator)?, measure::cpu_us(server)?, measure::cpu_us(receiver)?, database])
     }
@@ -248,9 +249,9 @@ impl Bench<'_> {
 
         let database = self.options.database.clone().filter(|_| is_database).map(Secret::new);
         let counted = Counters::read(database.as_ref()).await?;
-        let before = self.cpu(&server, is_database)?;
+        let before = self.cpu(&server, &counted)?;
         let (accepted, arrived) = self.send(load(self, messages, None)).await?;
-        let after = self.cpu(&server, is_database)?;
+        let after = self.cpu(&server, &counted)?;
         let counted = Counters::read(database.as_ref()).await?.since(&counted, messages);
         let spent = |index: usize| (after[index] - before[index]) as f64 / messages as f64;
         let messages_per_second = messages as f64 / seconds_between(accepted.began, arrived.last);
@@ -294,20 +295,21 @@ impl Bench<'_> {
     }
 }
 
-/// What a database's counters say, where it keeps any.
+/// What a database's server tells, where there is one.
 struct Counters(Option<Counted>);
 
 impl Counters {
     async fn read(database: Option<&Secret<String>>) -> anyhow::Result<Self> {
         match database {
             None => Ok(Self(None)),
-            Some(database) => Ok(Self(hookyard_postgres::counted(database).await?)),
+            Some(database) => Ok(Self(Some(hookyard_postgres::counted(database).await?))),
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark have fewer digits than a float")]
     fn since(&self, before: &Self, messages: u64) -> Option<CountedPerMessage> {
-        let (after, before, messages) = (self.0?, before.0?, messages as f64);
+        let statements = |counters: &Self| counters.0.as_ref()?.statements;
+        let (after, before, messages) = (statements(self)?, statements(before)?, messages as f64);
         Some(CountedPerMessage {
             executions: (after.executions - before.executions) as f64 / messages,
             executing_us: (after.executing_ms - before.executing_ms) * 1_000.0 / messages,
