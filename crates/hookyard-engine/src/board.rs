@@ -28,8 +28,8 @@ pub(crate) struct Board {
     slots: usize,
     /// Which ring is asked first; they take turns as well.
     first: usize,
-    /// Whether somebody has been told to let time pass soon enough.
-    pub(crate) ticking: bool,
+    /// When time will be let pass the next time, as far as somebody was told.
+    pub(crate) ticks: Option<Duration>,
 }
 
 /// The lanes of one pace that have work, and the slots that lanes of this pace hold.
@@ -53,7 +53,7 @@ impl Board {
             trickles: None,
             slots,
             first: 0,
-            ticking: false,
+            ticks: None,
         }
     }
 
@@ -136,7 +136,6 @@ impl Board {
             && self.trickles.is_none()
         {
             self.trickles = Some(now + wait);
-            self.ticking = false;
         }
         taken.is_ok()
     }

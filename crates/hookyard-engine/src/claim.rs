@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 sweep_at = now + PAUSE;
             }
         }
-        if let Err(error) = step(&shared).await {
+        if let Err(error) = step(&shared, sweep_at).await {
             shared.complain(&error, "due deliveries could not be claimed");
             tokio::select! {
                 biased;
@@ -69,21 +69,37 @@ async fn sweep(shared: &Shared) -> Result<()> {
     }
 }
 
-/// Claims once for all lanes with room.
-async fn step(shared: &Arc<Shared>) -> Result<()> {
-    let now = shared.parts.clock.now();
-    let strangers = shared.lanes.lock().strangers(now);
-    for id in strangers {
-        shared.refresh(id).await?;
-    }
+/// Claims for all lanes with room until they have what they can hold, or until the due index is to be asked: lanes that
+/// empty themselves as fast as they are filled keep nobody else from being found.
+async fn step(shared: &Arc<Shared>, sweep_at: Duration) -> Result<()> {
     loop {
+        introduce(shared).await?;
         let rooms = shared.lanes.lock().claims(shared.parts.clock.now());
         if rooms.is_empty() {
             return Ok(());
         }
         claim(shared, rooms).await?;
         shared.pump();
+        if shared.parts.clock.monotonic() >= sweep_at {
+            return Ok(());
+        }
     }
+}
+
+/// Gives lanes to endpoints that have something due and none.
+async fn introduce(shared: &Shared) -> Result<()> {
+    let strangers = shared.lanes.lock().strangers(shared.parts.clock.now());
+    for id in strangers {
+        match shared.refresh(id).await {
+            Err(error) if !error.is_retryable() => {
+                // The others do not wait for it; the due index names it again.
+                shared.complain(&error, &format!("endpoint `{id}` could not be read, and what is due for it waits"));
+                shared.lanes.lock().introduce(id, None, shared.parts.clock.monotonic());
+            }
+            known => known?,
+        }
+    }
+    Ok(())
 }
 
 async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {

@@ -181,7 +181,6 @@ impl Lanes {
             {
                 lane.waiting = true;
                 self.board.rated.insert((now + wait, id));
-                self.board.ticking = false;
                 continue;
             }
             let Some(handed) = lane.queue.pop_front() else { continue };
@@ -269,11 +268,15 @@ impl Lanes {
             self.list(id);
         }
         let relieved = self.relieve();
+        self.board.ticks = self.next_tick();
+        (self.board.ticks, relieved)
+    }
+
+    /// When time must pass, if it must.
+    fn next_tick(&self) -> Option<Duration> {
         let rated = self.board.rated.first().map(|(at, _)| *at);
         let slow = self.board.may_drag().then_some(self.looked + LOOK);
-        let next = rated.into_iter().chain(slow).chain(self.board.trickles).min();
-        self.board.ticking = next.is_some();
-        (next, relieved)
+        rated.into_iter().chain(slow).chain(self.board.trickles).min()
     }
 
     /// Takes queued deliveries out of slow lanes until these hold no more than their share of the memory.
@@ -294,11 +297,13 @@ impl Lanes {
         relieved
     }
 
-    /// Whether time must pass sooner than the last tick asked for; says so once.
+    /// Whether time must pass sooner than somebody was told; says so once.
     pub(crate) fn wants_tick(&mut self) -> bool {
-        let wanted = !self.board.ticking
-            && (self.board.may_drag() || !self.board.rated.is_empty() || self.board.trickles.is_some());
-        self.board.ticking |= wanted;
+        let next = self.next_tick();
+        let wanted = next.is_some_and(|next| self.board.ticks.is_none_or(|told| next < told));
+        if wanted {
+            self.board.ticks = next;
+        }
         wanted
     }
 

@@ -111,7 +111,9 @@ impl Lanes {
                 if nothing && due.is_some_and(|due| due <= now) {
                     lane.asking = Asking::Stalled;
                 }
-                lane.next_due = lane.next_due.into_iter().chain(due).min();
+                // Whoever was just served stands behind all that are due already: a backlog that flows out as fast as it
+                // is claimed would keep the others from their turn until its end.
+                lane.next_due = lane.next_due.into_iter().chain(due.map(|due| due.max(now))).min();
             }
             Left::Unknown => lane.next_due = Some(now),
         }

@@ -180,6 +180,22 @@ fn lanes_that_may_lead_nowhere_begin_little_by_little() {
 }
 
 #[test]
+fn a_lane_that_waits_for_its_rate_does_not_hide_one_that_hangs() {
+    let mut lanes = small(8);
+    let hourly = endpoint(1, |settings| settings.rate_limit = Some("1/h".parse().expect("a rate")));
+    prove(&mut lanes, &hourly, seconds(0));
+    offer(&mut lanes, 1, &hourly, seconds(0));
+    assert!(lanes.start(seconds(0)).is_none());
+    assert!(lanes.wants_tick(), "it waits for its rate");
+    assert_eq!(lanes.tick(seconds(0)).0, Some(seconds(3_600)));
+    offer(&mut lanes, 1, &plain(2), seconds(5));
+    assert!(lanes.start(seconds(5)).is_some());
+    assert!(lanes.wants_tick(), "an hour is too long for what may hang");
+    assert!(lanes.tick(seconds(5)).0.is_some_and(|next| next <= seconds(6)));
+    assert!(!lanes.wants_tick(), "it is told once");
+}
+
+#[test]
 fn a_lane_that_turns_fast_does_not_wait_among_the_slow() {
     let mut lanes = small(8);
     let healed = endpoint(1, |settings| settings.concurrency = NonZeroU16::new(2));

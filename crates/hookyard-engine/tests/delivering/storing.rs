@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookyard_accept::Publish;
 use hookyard_model::{DeliveryState, Ordered, Outcome, limits};
 use hookyard_ports::Clock;
 use hookyard_ports::testkit::{Deed, Fault};
@@ -250,4 +251,23 @@ async fn another_node_takes_over_what_a_silent_one_held() {
     assert!(matches!(world.state(message, id(1)).await, DeliveryState::Delivered { .. }));
     silent.engine.stop(seconds(1)).await;
     other.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_cannot_be_read_holds_up_no_other() {
+    let world = World::new(vec![plain(1), plain(2)]).await;
+    let node = world.start().await;
+    world.receivers.script(id(2), [Reply::Status(500)]);
+    node.publish(Publish { targets: Some(vec![id(2)]), ..numbered(1) }).await;
+    world.arrivals(id(2), 1, seconds(1)).await;
+    world.pass(seconds(1)).await;
+    node.engine.kill().await;
+    let node = world.start().await;
+    node.faults.plan(|deed| if deed == Deed::Endpoint { Fault::Broken } else { Fault::Pass });
+    world.receivers.script(id(1), [Reply::Status(500)]);
+    node.publish(Publish { targets: Some(vec![id(1)]), ..numbered(2) }).await;
+    world.arrivals(id(1), 2, seconds(30)).await;
+    node.faults.heal();
+    world.arrivals(id(2), 2, seconds(30)).await;
+    node.engine.stop(seconds(1)).await;
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_engine::Settings;
-use hookyard_model::{Ordered, RetryPolicy};
+use hookyard_model::{Ordered, RetryPolicy, limits};
 use hookyard_ports::Clock;
+use hookyard_ports::testkit::{Deed, Fault};
 use tokio::sync::Semaphore;
 
 use crate::receivers::Reply;
@@ -124,6 +125,32 @@ async fn a_thousand_endpoints_that_hang_never_delay_the_one_that_answers() {
     let node = world.start().await;
     let took = slowest(&world, &node, 20).await;
     assert!(took <= Duration::from_millis(5), "after a restart: {took:?}");
+    node.engine.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_to_mind_late_does_not_wait_for_the_backlog_of_the_others() {
+    let first = limits::CLAIM_LANES as u64;
+    let world = World::new(hanging(first)).await;
+    for n in 1..=first + 1 {
+        world.receivers.always(id(n), Reply::Hangs);
+    }
+    let node = world.start().await;
+    for n in 0..200 {
+        node.publish(numbered(n)).await;
+    }
+    node.engine.kill().await;
+    world.pass(seconds(1)).await;
+    for n in 1..=first + 1 {
+        world.receivers.always(id(n), Reply::Takes(Duration::from_millis(1)));
+    }
+    let before: usize = (1..=first).map(|n| world.receivers.count(id(n))).sum();
+    let last_before = world.receivers.count(id(first + 1));
+    let node = world.start().await;
+    node.faults.plan(|deed| if deed == Deed::Claim { Fault::Late(Duration::from_millis(30)) } else { Fault::Pass });
+    world.arrivals(id(first + 1), last_before + 1, seconds(1)).await;
+    let others: usize = (1..=first).map(|n| world.receivers.count(id(n))).sum::<usize>() - before;
+    assert!(others < 1_500, "it came after {others} of 6,400 were delivered to the others");
     node.engine.kill().await;
 }
 
