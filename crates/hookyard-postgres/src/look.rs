@@ -114,7 +114,7 @@ pub async fn look(options: &Options) -> Result<Seen, OpenError> {
         version,
         clocks,
         is_commit_durable: reached.is_commit_durable,
-        is_pooled: is_pooled(&reached).await,
+        is_pooled: is_pooled(&reached).await == Some(true),
         form,
         listening,
     };

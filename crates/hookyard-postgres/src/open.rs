@@ -77,23 +77,21 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
 /// where deeds use the same URL, neither have they. Should that be a mistake, a pooler is caught at it here.
 async fn sessions(options: &Options, reached: &Reached) -> Sessions {
     let same = options.listen.as_ref().is_some_and(|listen| listen.expose() == options.database.expose());
-    if same && !is_pooled(reached).await { Sessions::Ours } else { Sessions::Anybodys }
+    // What is not sure is nobody's: that is right everywhere, and costs planning.
+    if same && is_pooled(reached).await == Some(false) { Sessions::Ours } else { Sessions::Anybodys }
 }
 
 /// A connection to the server itself keeps its process and shares it with nobody. One that does not is a pooler's, which
-/// shows when another transaction holds the process that it had.
-pub(crate) async fn is_pooled(reached: &Reached) -> bool {
-    let seen = async {
-        let mut other = reached.pools.of(Share::Kept).get().await.ok()?;
-        let first = backend(&reached.client).await?;
-        let held = other.transaction().await.ok()?;
-        let taken: i32 = held.query_typed_one(BACKEND, &[]).await.ok()?.try_get(0).ok()?;
-        let second = backend(&reached.client).await?;
-        held.rollback().await.ok()?;
-        Some(first == taken || first != second)
-    };
-    // Without a second connection nothing was seen.
-    seen.await.unwrap_or(false)
+/// shows when another transaction holds the process that it had. `None`: without a second connection nothing was seen.
+pub(crate) async fn is_pooled(reached: &Reached) -> Option<bool> {
+    let mut other = reached.pools.of(Share::Kept).get().await.ok()?;
+    let first = backend(&reached.client).await?;
+    let held = other.transaction().await.ok()?;
+    let taken: i32 = held.query_typed_one(BACKEND, &[]).await.ok()?.try_get(0).ok()?;
+    // A pooler that has only this one connection could not answer while it is held.
+    let is_pooled = first == taken || backend(&reached.client).await? != first;
+    held.rollback().await.ok()?;
+    Some(is_pooled)
 }
 
 async fn backend(client: &Object) -> Option<i32> {

@@ -70,3 +70,13 @@ async fn a_pooler_that_does_not_get_through_keeps_no_start_waiting() {
     assert!(refused.contains("cannot be reached"), "{refused}");
     assert!(refused.contains("a pooler before it, does not answer"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_pooler_of_one_connection_that_is_listened_on_by_mistake_keeps_no_start_waiting() {
+    let Some(schema) = Schema::new() else { return };
+    let url = schema.url().to_owned();
+    let settings = [("default_pool_size", "1")];
+    let Some(world) = World::through(schema, &url, Way::Pooled, &settings).await else { return };
+    let mistaken = world.node("a", &party(&[])).set("HOOKYARD_DATABASE_LISTEN", world.url());
+    mistaken.start().await.stop().await;
+}
