@@ -78,7 +78,7 @@ fn check_rows(import: &Import) {
             assert!(endpoints.insert(endpoint.uid.as_str()), "`{}` is imported twice", endpoint.uid);
             let settings = &endpoint.settings;
             let outbound =
-                find(&settings.dialect).and_then(|dialect| dialect.outbound()).expect("a dialect that sends");
+                find(&settings.dialect).and_then(hookyard_dialects::Dialect::outbound).expect("a dialect that sends");
             assert_eq!(outbound.check(settings).map_err(|error| error.why), Ok(()));
             assert!(settings.url.password().is_none() && settings.url.has_host());
             for header in &settings.headers {
