@@ -24,9 +24,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Ok(changes) => {
                 let mut result = Ok(());
                 for id in &changes.endpoints {
-                    result = follow(&shared, *id).await;
-                    if result.is_err() {
-                        break;
+                    if let Err(error) = follow(&shared, *id).await {
+                        let is_away = error.is_retryable();
+                        result = Err(error);
+                        if is_away {
+                            break;
+                        }
+                        // The others do not wait for the one that cannot be read; all are asked for again.
                     }
                 }
                 result.map(|()| cursor = Some(changes.cursor))

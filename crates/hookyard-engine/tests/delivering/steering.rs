@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hookyard_model::{CancelReason, DeliveryState, DisableReason};
 use hookyard_ports::store::StatusChange;
-use hookyard_ports::testkit::{Deed, build};
+use hookyard_ports::testkit::{Deed, Fault, build};
 use tokio::sync::Semaphore;
 
 use crate::receivers::Reply;
@@ -50,7 +50,7 @@ async fn switching_off_and_on_at_once_loses_no_time() {
     }
     world.arrivals(id(1), 1, seconds(1)).await;
     // The store is slow to take the leases back, and the endpoint is on again before it has.
-    let slow = hookyard_ports::testkit::Fault::Delay(seconds(1));
+    let slow = Fault::Delay(seconds(1));
     node.faults.once(Deed::Release, slow);
     world.switch(id(1), StatusChange::Disable(DisableReason::Manual)).await;
     world.pass(std::time::Duration::from_millis(100)).await;
@@ -152,5 +152,37 @@ async fn more_concurrency_is_used_at_once() {
     assert_eq!(world.receivers.count(id(1)), 5, "four at once");
     gate.add_permits(8);
     world.quiet(seconds(10)).await;
+    node.engine.stop(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_whose_new_form_cannot_be_read_keeps_no_other_to_its_former_one() {
+    let world = World::new(vec![plain(1), plain(2)]).await;
+    let node = world.start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    for n in 1..=2 {
+        world.receivers.script(id(n), [Reply::Gate(Arc::clone(&gate))]);
+    }
+    let first = node.publish(numbered(0)).await;
+    let second = node.publish(numbered(1)).await;
+    world.arrivals(id(2), 1, seconds(1)).await;
+    let mut asked = 0;
+    node.faults.plan(move |deed| {
+        asked += usize::from(deed == Deed::Endpoint);
+        if deed == Deed::Endpoint && asked % 2 == 1 { Fault::Broken } else { Fault::Pass }
+    });
+    let new = build::settings(77).url;
+    world
+        .declare(|applications| {
+            for endpoint in &mut applications[0].endpoints {
+                Arc::make_mut(&mut endpoint.settings).url = new.clone();
+            }
+        })
+        .await;
+    world.pass(seconds(1)).await;
+    gate.add_permits(2);
+    world.quiet(seconds(1)).await;
+    assert_ne!(world.attempts(first, id(2)).await[0].url, new.as_str());
+    assert_eq!(world.attempts(second, id(2)).await[0].url, new.as_str());
     node.engine.stop(seconds(1)).await;
 }
