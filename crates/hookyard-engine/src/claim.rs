@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard_model::{EndpointId, Timestamp, limits};
-use hookyard_ports::Handed;
 use hookyard_ports::store::{Claim, Claims, Result, Room};
+use hookyard_ports::{Handed, StoreError};
 use tokio::time::Instant;
 
 use crate::lanes::claims::Left;
@@ -102,18 +102,47 @@ async fn introduce(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
+/// Claims for these rooms. Where what is due for one of them cannot be claimed, each is claimed for alone, so that the others
+/// do not wait for it.
 async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
-    let (now, began) = (shared.parts.clock.now(), shared.parts.clock.monotonic());
-    let answer = if shared.holds_leases() {
-        let claims = shared.parts.store.claim(Claim { rooms: rooms.clone(), now }).await;
-        claims.and_then(|claims| if_unbroken(shared, claims, began))
-    } else {
-        Err(hookyard_ports::StoreError::Unavailable("the last heartbeat is too old to take leases".to_owned()))
-    };
-    let (claims, failed) = match answer {
-        Ok(claims) => (claims, None),
-        Err(error) => (Claims::default(), Some(error)),
-    };
+    let now = shared.parts.clock.now();
+    match (ask(shared, rooms.clone(), now).await, &rooms[..]) {
+        (Ok(claims), _) => {
+            take(shared, rooms, claims, now).await;
+            Ok(())
+        }
+        (Err(error), _) if error.is_retryable() => {
+            leave(shared, rooms, Left::Unknown, now);
+            Err(error)
+        }
+        (Err(error), [alone]) => {
+            let id = alone.endpoint;
+            shared.complain(&error, &format!("what is due for endpoint `{id}` could not be claimed, and waits"));
+            // The due index names it again.
+            leave(shared, rooms, Left::Known(None), now);
+            Ok(())
+        }
+        (Err(_), _) => {
+            let mut result = Ok(());
+            for alone in rooms {
+                result = result.and(Box::pin(claim(shared, vec![alone])).await);
+            }
+            result
+        }
+    }
+}
+
+async fn ask(shared: &Shared, rooms: Vec<Room>, now: Timestamp) -> Result<Claims> {
+    let began = shared.parts.clock.monotonic();
+    if !shared.holds_leases() {
+        return Err(StoreError::Unavailable("the last heartbeat is too old to take leases".to_owned()));
+    }
+    let claims = shared.parts.store.claim(Claim { rooms, now }).await?;
+    if_unbroken(shared, claims, began)
+}
+
+/// Puts what was claimed into its rooms.
+async fn take(shared: &Shared, rooms: Vec<Room>, claims: Claims, now: Timestamp) {
     let next: BTreeMap<EndpointId, Option<Timestamp>> = claims.next.into_iter().collect();
     let mut brought: BTreeMap<EndpointId, Vec<Handed>> = BTreeMap::new();
     for claimed in claims.deliveries {
@@ -130,18 +159,24 @@ async fn claim(shared: &Arc<Shared>, rooms: Vec<Room>) -> Result<()> {
     {
         let mut lanes = shared.lanes.lock();
         for room in rooms {
-            let left = match (&failed, next.get(&room.endpoint)) {
-                (None, Some(due)) => Left::Known(*due),
-                (None, None) => Left::Known(None),
-                (Some(_), _) => Left::Unknown,
-            };
+            let left = Left::Known(next.get(&room.endpoint).copied().flatten());
             let refused = lanes.claimed(room, brought.remove(&room.endpoint).unwrap_or_default(), left, now);
             // Under the lock: a stop that sees the room free must see the leases on their way back.
             shared.give_back(refused);
         }
     }
     shared.quiet.notify_one();
-    failed.map_or(Ok(()), Err)
+}
+
+/// Gives rooms back that nothing was claimed for.
+fn leave(shared: &Shared, rooms: Vec<Room>, left: Left, now: Timestamp) {
+    {
+        let mut lanes = shared.lanes.lock();
+        for room in rooms {
+            shared.give_back(lanes.claimed(room, Vec::new(), left, now));
+        }
+    }
+    shared.quiet.notify_one();
 }
 
 /// What was claimed, unless this node was taken for dead since the claim began: then it is given back.
@@ -150,5 +185,5 @@ fn if_unbroken(shared: &Shared, claims: Claims, began: Duration) -> Result<Claim
         return Ok(claims);
     }
     shared.give_back_keys(claims.deliveries.iter().map(|claimed| claimed.delivery.key).collect());
-    Err(hookyard_ports::StoreError::Unavailable("its answer came after others may have taken the leases".to_owned()))
+    Err(StoreError::Unavailable("its answer came after others may have taken the leases".to_owned()))
 }

@@ -271,3 +271,26 @@ async fn an_endpoint_that_cannot_be_read_holds_up_no_other() {
     world.arrivals(id(2), 2, seconds(30)).await;
     node.engine.stop(seconds(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_cannot_be_claimed_for_holds_up_no_other() {
+    let world = World::new(vec![plain(1), plain(2)]).await;
+    let node = world.start().await;
+    for n in 1..=2 {
+        world.receivers.script(id(n), [Reply::Status(500)]);
+    }
+    node.publish(numbered(1)).await;
+    world.arrivals(id(2), 1, seconds(1)).await;
+    world.pass(seconds(1)).await;
+    let mut claims = 0;
+    node.faults.plan(move |deed| {
+        claims += usize::from(deed == Deed::Claim);
+        // For both, and then for the first alone.
+        if deed == Deed::Claim && claims <= 2 { Fault::Broken } else { Fault::Pass }
+    });
+    world.quiet(seconds(30)).await;
+    let again = |n| world.receivers.arrived(id(n))[1].at.since(world.receivers.arrived(id(n))[0].at);
+    assert!(again(2) < Duration::from_millis(10_100), "{:?}", again(2));
+    assert!(again(1) < seconds(16), "the due index names it again: {:?}", again(1));
+    node.engine.stop(seconds(1)).await;
+}
