@@ -1,13 +1,15 @@
 //! What left its file: its past is read, and nothing new comes in.
 
-use axum::http::StatusCode;
-use hookyard_model::Outcome;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use hookyard_model::{OrganisationId, Outcome, RawId};
 use hookyard_ports::Store as _;
 use hookyard_ports::store::Import;
 use hookyard_ports::testkit::build;
+use hookyard_server::mint_token;
 use serde_json::json;
 
-use crate::world::{APP, World};
+use crate::world::{APP, World, secret, token};
 
 impl World {
     /// Has the file declare `tenant-2` alone from now on.
@@ -109,4 +111,33 @@ async fn a_uid_that_is_there_again_is_read_from_the_present_and_the_past_by_its_
     assert_eq!(world.get(&format!("{APP}/msg")).await.ids(), Vec::<String>::new());
     let past = world.get(&format!("/api/v1/app/{}/msg", build::application_id(1))).await;
     assert_eq!(past.ids(), [message]);
+}
+
+#[tokio::test]
+async fn an_archived_application_is_there_for_its_own_token_and_for_nobody_elses() {
+    let world = World::new().await;
+    let message = world.publish("a").await;
+    world.archive().await;
+    let foreign = mint_token(&secret(), OrganisationId::from_raw(RawId::MAX), None, build::NOW);
+    for (token, is_own) in [
+        (token(Some(build::application_id(1))), true),
+        (token(Some(build::application_id(2))), false),
+        (foreign, false),
+    ] {
+        for (method, path) in [
+            (Method::GET, APP.to_owned()),
+            (Method::GET, format!("/api/v1/app/{}", build::application_id(1))),
+            (Method::GET, format!("{APP}/msg/{message}")),
+            (Method::POST, format!("{APP}/msg/{message}/endpoint/{}/resend", build::endpoint_id(1))),
+        ] {
+            let reads = method == Method::GET;
+            let request =
+                Request::builder().method(method).uri(&path).header("authorization", format!("Bearer {token}"));
+            let answer = world.send(request.body(Body::empty()).expect("a request")).await;
+            let expected = if is_own && reads { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            assert_eq!(answer.status, expected, "{path}: {answer:?}");
+            assert_eq!(answer.headers.contains_key("hookyard-archived"), is_own && reads, "{path}");
+            assert_eq!(answer.text().contains("archived"), is_own && path != format!("{APP}/msg/{message}"), "{path}");
+        }
+    }
 }
