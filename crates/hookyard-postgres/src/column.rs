@@ -12,7 +12,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 
 use crate::fault::Fault;
 
-/// A parameter with its type: statements are unnamed, so the types are said each time.
+/// A parameter with its type, which is said each time: on a session of anybody's no statement is known before.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// An id as a column of 20 bytes.

@@ -154,8 +154,7 @@ impl Node {
             }
             Err(fault) => {
                 tx.roll_back().await;
-                if fault.loses_session() {
-                    self.sessions_are_ours.store(false, Ordering::Relaxed);
+                if fault.loses_session() && self.sessions_are_ours.swap(false, Ordering::Relaxed) {
                     tracing::warn!(
                         "a connection lost what was prepared on it; statements are planned each time from here on"
                     );
