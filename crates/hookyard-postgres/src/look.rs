@@ -1,7 +1,8 @@
 //! Looks at a database as a start would find it, and changes nothing.
 //!
 //! Called by `doctor`, beside nodes that run as well as without any. What would keep a store from opening is the error that
-//! opening it would give, so that both say it in the same words.
+//! opening it would give, so that both say it in the same words. Whether anything is heard where there is to be listened is
+//! asked when a store opens as well.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -162,7 +163,8 @@ async fn form(reached: &Reached, options: &Options) -> Result<Result<Form, OpenE
     Ok(Ok(if found < known { Form::Older { found, known } } else { Form::Ready { version: known } }))
 }
 
-async fn listening(place: &Place, reached: &Reached) -> Listening {
+/// What comes of listening at a place.
+pub(crate) async fn listening(place: &Place, reached: &Reached) -> Listening {
     let at = place.at();
     let heard = match tls::connector(place) {
         Ok(connector) => match tokio::time::timeout(crate::pool::MAKE, place.config.connect(connector)).await {

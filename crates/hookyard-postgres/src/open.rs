@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
 use crate::fault::{Fault, told};
+use crate::look::{Listening, listening};
 use crate::node::{Beginning, Node};
 use crate::pool::{Pools, Sessions, Share};
 use crate::schema::{self, Schema, SchemaError};
@@ -74,11 +75,15 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
 }
 
 /// Whose the sessions are. Listening needs one of one's own, so a URL that is given for it has no pooler in between; and
-/// where deeds use the same URL, neither have they. Should that be a mistake, a pooler is caught at it here.
+/// where deeds use the same URL, neither have they. Should that be a mistake, a pooler is caught at it here: at giving a
+/// connection away, or, where it is busy and has others to give, at losing what was to be heard. What is not sure is
+/// anybody's: that is right everywhere, and costs planning.
 async fn sessions(options: &Options, reached: &Reached) -> Sessions {
     let same = options.listen.as_ref().is_some_and(|listen| listen.expose() == options.database.expose());
-    // What is not sure is nobody's: that is right everywhere, and costs planning.
-    if same && is_pooled(reached).await == Some(false) { Sessions::Ours } else { Sessions::Anybodys }
+    let are_ours = same
+        && is_pooled(reached).await == Some(false)
+        && matches!(listening(&reached.place, reached).await, Listening::Heard { .. });
+    if are_ours { Sessions::Ours } else { Sessions::Anybodys }
 }
 
 /// A connection to the server itself keeps its process and shares it with nobody. One that does not is a pooler's, which
@@ -224,4 +229,22 @@ async fn begin_life(
 /// Whether the keyring opens the check value.
 pub(crate) fn is_our_secret(keyring: &Keyring, check: &[u8]) -> bool {
     keyring.open(&CHECK_PLACE, check).is_ok_and(|plain| plain.as_slice() == CHECK)
+}
+
+#[cfg(test)]
+mod tests {
+    use hookyard_ports::testkit::build::at;
+
+    use super::*;
+    use crate::tests::ground::TestSchema;
+
+    #[tokio::test]
+    async fn sessions_are_ours_where_deeds_and_the_listener_share_a_url() {
+        let Some(schema) = TestSchema::new() else { return };
+        let asking = open(schema.options("asks", at(0))).await.expect("opens");
+        assert_eq!(asking.node.sessions(), Sessions::Anybodys);
+        let listen = Some(Secret::new(schema.url.clone()));
+        let listening = open(Options { listen, ..schema.options("listens", at(0)) }).await.expect("opens");
+        assert_eq!(listening.node.sessions(), Sessions::Ours);
+    }
 }
