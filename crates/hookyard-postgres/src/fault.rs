@@ -155,12 +155,18 @@ impl Fault {
     }
 
     /// Whether a statement that was prepared on a connection is not there, or is another one's, or gives other columns than
-    /// it did: whatever stands in between keeps no sessions, or the tables were changed.
+    /// it did, or the session does not bear our mark: whatever stands in between keeps no sessions, or the tables were
+    /// changed.
     pub(crate) fn loses_session(&self) -> bool {
         match self {
             Self::Sql(error) => error.code().is_some_and(|code| {
-                [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT, SqlState::FEATURE_NOT_SUPPORTED]
-                    .contains(code)
+                [
+                    SqlState::INVALID_SQL_STATEMENT_NAME,
+                    SqlState::DUPLICATE_PSTATEMENT,
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    SqlState::UNDEFINED_OBJECT,
+                ]
+                .contains(code)
             }),
             Self::Store(_) | Self::Overtaken => false,
         }

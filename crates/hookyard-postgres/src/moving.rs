@@ -89,8 +89,8 @@ pub async fn open(options: Options, purpose: Purpose) -> std::result::Result<Pos
     }
     let open::Reached { pools, schema, is_commit_durable, .. } = reached;
     // Leases name incarnations from 1 on.
-    let (incarnation, sessions) = (Incarnation(0), Sessions::Anybodys);
-    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable, sessions });
+    let (incarnation, mark, sessions) = (Incarnation(0), String::new(), Sessions::Anybodys);
+    let node = Node::new(options, Beginning { pools, schema, incarnation, mark, is_commit_durable, sessions });
     Ok(PostgresSide { node: Arc::new(node), reading: None })
 }
 

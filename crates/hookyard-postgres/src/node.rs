@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) name: String,
     pub(crate) incarnation: Incarnation,
+    /// A setting that only sessions of this life have.
+    pub(crate) mark: String,
     pub(crate) pending_limit: u64,
     /// Whether `synchronous_commit` is set as high as is needed without us.
     pub(crate) is_commit_durable: bool,
@@ -61,6 +63,7 @@ pub(crate) struct Beginning {
     pub(crate) pools: Pools,
     pub(crate) schema: Schema,
     pub(crate) incarnation: Incarnation,
+    pub(crate) mark: String,
     pub(crate) is_commit_durable: bool,
     pub(crate) sessions: Sessions,
 }
@@ -87,7 +90,7 @@ pub(crate) trait Deed: Send + Sync + 'static {
 
 impl Node {
     pub(crate) fn new(options: crate::Options, beginning: Beginning) -> Self {
-        let Beginning { pools, schema, incarnation, is_commit_durable, sessions } = beginning;
+        let Beginning { pools, schema, incarnation, mark, is_commit_durable, sessions } = beginning;
         Self {
             pools,
             schema,
@@ -98,6 +101,7 @@ impl Node {
             metrics: options.metrics,
             name: options.node,
             incarnation,
+            mark,
             pending_limit: options.pending_limit,
             is_commit_durable,
             sessions_are_ours: AtomicBool::new(sessions == Sessions::Ours),
@@ -140,7 +144,13 @@ impl Node {
 
     async fn once<D: Deed>(self: &Arc<Self>, deed: &D) -> Attempted<D::Answer> {
         deed.prepare(self).await?;
-        let tx = Tx::begin(self, D::MODE, D::SHARE).await?;
+        let tx = match Tx::begin(self, D::MODE, D::SHARE).await {
+            Ok(tx) => tx,
+            Err(fault) => {
+                self.lose_sessions_after(&fault);
+                return Err(fault);
+            }
+        };
         match deed.run(&tx).await {
             Ok(answer) => {
                 let began = self.clock.monotonic();
@@ -154,16 +164,19 @@ impl Node {
             }
             Err(fault) => {
                 tx.roll_back().await;
-                if fault.loses_session() && self.sessions_are_ours.swap(false, Ordering::Relaxed) {
-                    tracing::warn!(
-                        "a connection lost what was prepared on it; statements are planned each time from here on"
-                    );
-                }
+                self.lose_sessions_after(&fault);
                 if fault.misses_partition() {
                     self.forget_days();
                 }
                 Err(fault)
             }
+        }
+    }
+
+    /// Takes sessions for anybody's once one was lost.
+    pub(crate) fn lose_sessions_after(&self, fault: &Fault) {
+        if fault.loses_session() && self.sessions_are_ours.swap(false, Ordering::Relaxed) {
+            tracing::warn!("a connection lost what was prepared on it; statements are planned each time from here on");
         }
     }
 

@@ -66,11 +66,12 @@ pub(crate) async fn open(options: Options) -> Result<Opened, OpenError> {
     let incarnation = begun.map_err(|error| reached.explain(&error))??;
     let sessions = sessions(&options, &reached).await;
     let Reached { mut pools, schema, is_commit_durable, place, .. } = reached;
+    let mark = format!("hookyard.life_{}_{}", incarnation.0, Clock::now(&*options.clock).as_micros());
     if sessions == Sessions::Ours {
         pools.close();
-        pools = Pools::of_sessions(&place, options.connections, is_commit_durable)?;
+        pools = Pools::of_sessions(&place, options.connections, is_commit_durable, &mark)?;
     }
-    let node = Node::new(options, Beginning { pools, schema, incarnation, is_commit_durable, sessions });
+    let node = Node::new(options, Beginning { pools, schema, incarnation, mark, is_commit_durable, sessions });
     Ok(Opened { node, listen })
 }
 
@@ -233,10 +234,13 @@ pub(crate) fn is_our_secret(keyring: &Keyring, check: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use hookyard_ports::testkit::build::at;
 
     use super::*;
     use crate::tests::ground::TestSchema;
+    use crate::transaction::{Mode, Tx};
 
     #[tokio::test]
     async fn sessions_are_ours_where_deeds_and_the_listener_share_a_url() {
@@ -246,5 +250,24 @@ mod tests {
         let listen = Some(Secret::new(schema.url.clone()));
         let listening = open(Options { listen, ..schema.options("listens", at(0)) }).await.expect("opens");
         assert_eq!(listening.node.sessions(), Sessions::Ours);
+    }
+
+    #[tokio::test]
+    async fn a_session_of_somebody_else_is_not_taken_for_ours() {
+        let Some(schema) = TestSchema::new() else { return };
+        let listen = Some(Secret::new(schema.url.clone()));
+        let opened = open(Options { listen, connections: 4, ..schema.options("listens", at(0)) }).await.expect("opens");
+        let mut node = opened.node;
+        assert_eq!(node.sessions(), Sessions::Ours);
+        // What a pooler that comes in between gives: sessions that somebody else has set up.
+        let place = Place::parse(&Secret::new(schema.url.clone())).expect("a URL");
+        node.pools = Pools::new(&place, 4).expect("made");
+        let node = Arc::new(node);
+        let write = async || Tx::begin(&node, Mode::Write, Share::Other).await.map(drop);
+        let fault = write().await.expect_err("it bears no mark");
+        assert!(fault.loses_session(), "{fault:?}");
+        node.lose_sessions_after(&fault);
+        assert_eq!(node.sessions(), Sessions::Anybodys);
+        write().await.expect("anybody's will do");
     }
 }

@@ -3,6 +3,7 @@
 //! Accepting, settling and the heartbeat have connections of their own. However many callers read long lists, what was
 //! published is accepted, what was sent is settled, and the node's leases stay its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -58,12 +59,18 @@ impl Pools {
         Self::with(place, connections, None)
     }
 
-    /// The same with sessions of our own, where a commit is durable without our asking, or is not.
-    pub(crate) fn of_sessions(place: &Place, connections: usize, is_commit_durable: bool) -> Result<Self, OpenError> {
-        Self::with(place, connections, Some(if is_commit_durable { SET_UP_AS_SET } else { SET_UP }))
+    /// The same with sessions of our own, where a commit is durable without our asking, or is not. Each bears the mark.
+    pub(crate) fn of_sessions(
+        place: &Place,
+        connections: usize,
+        is_commit_durable: bool,
+        mark: &str,
+    ) -> Result<Self, OpenError> {
+        let settings = if is_commit_durable { SET_UP_AS_SET } else { SET_UP };
+        Self::with(place, connections, Some(&Arc::from(format!("{settings}; SET {mark} = on"))))
     }
 
-    fn with(place: &Place, connections: usize, set_up: Option<&'static str>) -> Result<Self, OpenError> {
+    fn with(place: &Place, connections: usize, set_up: Option<&Arc<str>>) -> Result<Self, OpenError> {
         let others = connections.saturating_sub(KEPT).max(1);
         Ok(Self { kept: pool(place, KEPT, set_up)?, others: pool(place, others, set_up)? })
     }
@@ -83,14 +90,15 @@ impl Pools {
     }
 }
 
-fn pool(place: &Place, connections: usize, set_up: Option<&'static str>) -> Result<Pool, OpenError> {
+fn pool(place: &Place, connections: usize, set_up: Option<&Arc<str>>) -> Result<Pool, OpenError> {
     // A connection that is not closed is used as it is: nothing is ever left behind on one.
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(place.config.clone(), tls::connector(place)?, manager);
     let mut pool = Pool::builder(manager);
-    if let Some(words) = set_up {
+    if let Some(words) = set_up.cloned() {
         pool = pool.post_create(Hook::async_fn(move |client, _| {
-            Box::pin(async move { client.batch_execute(words).await.map_err(HookError::Backend) })
+            let words = Arc::clone(&words);
+            Box::pin(async move { client.batch_execute(&words).await.map_err(HookError::Backend) })
         }));
     }
     let pool =

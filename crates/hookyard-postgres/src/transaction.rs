@@ -5,6 +5,7 @@
 //! in them, which changes what a transaction costs and nothing else. A transaction that is dropped half-way takes its
 //! connection with it, so that no other deed ever finds itself inside it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -47,7 +48,8 @@ const BEGIN_WRITE_AS_SET: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRIT
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_seqscan = off; \
     SET LOCAL jit = off";
 
-/// The same in a session of ours, which is set up.
+/// The same in a session of ours, which is set up. The mark of this life is asked for as well: a session without it is
+/// another one's, given away by a pooler that came in between, and what was prepared there under our names is not ours.
 const BEGIN_WRITE_IN_OURS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// A read may join as it likes.
 const BEGIN_READ_IN_OURS: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
@@ -81,11 +83,11 @@ impl Tx {
         let pool = node.pools.of(share);
         let sessions = node.sessions();
         let words = match (sessions, mode) {
-            (Sessions::Ours, Mode::Read) => BEGIN_READ_IN_OURS,
-            (Sessions::Ours, Mode::Write) => BEGIN_WRITE_IN_OURS,
-            (Sessions::Anybodys, Mode::Read) => BEGIN_READ,
-            (Sessions::Anybodys, Mode::Write) if node.is_commit_durable => BEGIN_WRITE_AS_SET,
-            (Sessions::Anybodys, Mode::Write) => BEGIN_WRITE,
+            (Sessions::Ours, Mode::Read) => Cow::Borrowed(BEGIN_READ_IN_OURS),
+            (Sessions::Ours, Mode::Write) => Cow::Owned(format!("{BEGIN_WRITE_IN_OURS}; SHOW {}", node.mark)),
+            (Sessions::Anybodys, Mode::Read) => Cow::Borrowed(BEGIN_READ),
+            (Sessions::Anybodys, Mode::Write) if node.is_commit_durable => Cow::Borrowed(BEGIN_WRITE_AS_SET),
+            (Sessions::Anybodys, Mode::Write) => Cow::Borrowed(BEGIN_WRITE),
         };
         // Reads are many and seldom, and what they look for says in which days it is.
         let prepares = sessions == Sessions::Ours && mode == Mode::Write;
@@ -100,7 +102,7 @@ impl Tx {
             let (is_fresh, began) = (Object::metrics(&client).recycle_count == 0, node.clock.monotonic());
             let mut tx = Self::on(node, client);
             tx.prepares = prepares;
-            let first = tx.client().batch_execute(words).await.map_err(Fault::Sql);
+            let first = tx.client().batch_execute(&words).await.map_err(Fault::Sql);
             let may_be_lost = !is_fresh && node.clock.monotonic().saturating_sub(began) < AT_ONCE;
             match first {
                 Ok(()) => return Ok(tx),
