@@ -24,10 +24,11 @@ pub fn configs(data: &[u8]) {
 pub fn foreign_files(data: &[u8]) {
     if let Some((first, data)) = data.split_first() {
         let system = if first % 2 == 0 { "immich" } else { "kiosk" };
-        // In YAML a carriage return ends a line as well, alone or before a line feed.
+        // In YAML a carriage return ends a line as well, alone or before a line feed. What is not even text is no YAML.
+        let is_yaml = system == "kiosk" && std::str::from_utf8(data).is_ok();
         let is_end = |at: usize| match data[at] {
             b'\n' => true,
-            b'\r' => system == "kiosk" && data.get(at + 1) != Some(&b'\n'),
+            b'\r' => is_yaml && data.get(at + 1) != Some(&b'\n'),
             _ => false,
         };
         let ends: Vec<usize> = (0..data.len()).filter(|at| is_end(*at)).collect();
