@@ -64,6 +64,7 @@ pub(crate) async fn run(
         Some(database) => Setup::on_database(directory, &url, CONCURRENCY, database, None)?,
     };
     let acknowledged: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
+    let mut refusal = None;
     for round in 0..rounds {
         let server = Server::start(&setup.options).await?;
         let load = Load {
@@ -86,12 +87,14 @@ pub(crate) async fn run(
             server.kill().await
         };
         let (generated, killed) = tokio::join!(generating, killing);
-        generated?;
+        refusal = refusal.or(generated?.refusal());
         killed?;
     }
 
     let server = Server::start(&setup.options).await?;
     let acknowledged = std::mem::take(&mut *acknowledged.lock());
+    let why = refusal.unwrap_or_else(|| "the server was killed too early each time".to_owned());
+    ensure!(!acknowledged.is_empty(), "nothing was acknowledged, so nothing is proved: {why}");
     let deadline = clock.monotonic() + PATIENCE;
     loop {
         let missing = acknowledged.iter().filter(|number| receiver.arrival(**number).is_none()).count();

@@ -110,18 +110,22 @@ struct Shared {
 }
 
 impl Generated {
+    /// Why messages were not accepted, as far as their answers tell.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.refused.map(|status| match status {
+            503 => {
+                "the server answered 503, because it is stopping, its disk is nearly full or it has too much pending"
+                    .to_owned()
+            }
+            status => format!("the server answered {status}"),
+        })
+    }
+
     /// Fails unless every message was accepted; `what` names them.
     pub(crate) fn complete(&self, what: &str) -> anyhow::Result<()> {
-        let Self { failed, refused, .. } = self;
-        anyhow::ensure!(
-            *failed == 0,
-            "{failed} {what} were not accepted: {}",
-            match refused {
-                Some(503) => "the server answered 503, because it is stopping, its disk is nearly full or it has too much pending".to_owned(),
-                Some(status) => format!("the first answer was {status}"),
-                None => "their connections broke off".to_owned(),
-            }
-        );
+        let failed = self.failed;
+        let why = self.refusal().unwrap_or_else(|| "their connections broke off".to_owned());
+        anyhow::ensure!(failed == 0, "{failed} {what} were not accepted: {why}");
         Ok(())
     }
 }
