@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use hookyard_ports::{Clock as _, SystemClock};
 use serde::Serialize;
 
@@ -177,7 +177,7 @@ impl Part {
         }
     }
 
-    /// Queues what never arrives.
+    /// Queues what never arrives, and waits until the disk has it.
     async fn fill(&self, server: &Server) -> anyhow::Result<()> {
         let mut client = Client::connect(server.address(), token(&self.setup)).await?;
         let mut left = self.options.queued;
@@ -187,6 +187,8 @@ impl Part {
             left -= count;
         }
         let _: serde_json::Value = client.post("/api/v1/app/hanging/msg/batch", &batch(HANGING_MESSAGES)).await?;
+        // The disk is still taking what the filling wrote, which is not what the dead cost.
+        tokio::task::spawn_blocking(rustix::fs::sync).await.context("waiting for the disk")?;
         Ok(())
     }
 }
